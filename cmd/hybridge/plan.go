@@ -57,7 +57,8 @@ them. --skip excludes changes, and those that need them.`,
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	o.from = snapshotFlag(c)
 	return a.fleetVerb(c, report.Documents|report.Measures|report.Events,
-		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts", "snapshot")
+		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts",
+		"snapshot")
 }
 
 func runPlan(ctx context.Context, t *task, o planOptions) (err error) {

@@ -165,7 +165,7 @@ func TestAnswersAreRead(t *testing.T) {
 				"Get-AuthConfig":          {object("CurrentCertificateThumbprint", strings.Repeat("ab ", 20))},
 				"Get-ExchangeCertificate": {object("RawData", []byte("no certificate"))},
 			},
-			want: "{Current:ABABABABABABABABABABABABABABABABABABABAB Next: NextEffective:0001-01-01 00:00:00 +0000 " +
+			want: "{Current:ABABABABABABABABABABABABABABABABABABABAB Next: Previous: NextEffective:0001-01-01 00:00:00 +0000 " +
 				"UTC ServiceName: Realm: Servers:map[EX1:[]]}",
 		},
 		{
