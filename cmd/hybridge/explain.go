@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,12 +72,27 @@ func (t *task) textToExplain(args []string) (string, error) {
 	file, err := os.Open(args[0])
 	if err != nil {
 		if namesFile(args[0]) {
-			return "", usage("%w", err)
+			return "", unreadable(args[0], err)
 		}
 		return args[0], nil
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return "", usage("%s: this is a directory; name a file in it", report.Sanitize(args[0]))
+	}
 	return limited(file, report.Sanitize(args[0]))
+}
+
+// unreadable says that a file that was named cannot be opened.
+func unreadable(name string, err error) error {
+	name = report.Sanitize(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return usage("%s: there is no such file", name)
+	case errors.Is(err, fs.ErrPermission):
+		return usage("%s: you may not read this file", name)
+	}
+	return usage("%s: %w", name, err)
 }
 
 // namesFile reports whether an argument that is no file looks like the name of one.

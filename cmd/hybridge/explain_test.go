@@ -105,3 +105,26 @@ func TestDiagnosesNameWhatExists(t *testing.T) {
 		}
 	}
 }
+
+// A file that cannot be read is named, in our words, and is a fault of the command line.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	gone := filepath.Join(dir, "gone.log")
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"explain", gone}, gone + ": there is no such file"},
+		{[]string{"explain", dir}, dir + ": this is a directory; name a file in it"},
+		{[]string{"report", "merge", gone}, gone + ": there is no such file"},
+		{[]string{"report", "trend", gone}, gone + ": there is no such file"},
+		{[]string{"report", "diff", gone, gone}, gone + ": there is no such file"},
+	} {
+		var out, errs bytes.Buffer
+		code := runIn(t.Context(), c.args, streams{In: strings.NewReader(""), Out: &out, Err: &errs,
+			Env: func(string) string { return "" }}, nil)
+		if code != exitUsage || !strings.Contains(errs.String(), "error: "+c.says) || out.Len() > 0 {
+			t.Errorf("%v: exit %d: %s%s", c.args, code, out.String(), errs.String())
+		}
+	}
+}

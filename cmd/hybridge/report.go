@@ -127,7 +127,7 @@ func (t *task) savedChecks(name string) (check.Report, error) {
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return check.Report{}, usage("%w", err)
+			return check.Report{}, unreadable(name, err)
 		}
 		defer file.Close()
 		in = file

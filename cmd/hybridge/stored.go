@@ -30,7 +30,7 @@ func stored(names []string) ([]fleet.Report, error) {
 	for _, name := range names {
 		info, err := os.Stat(name)
 		if err != nil {
-			return nil, usage("%w", err)
+			return nil, unreadable(name, err)
 		}
 		if !info.IsDir() {
 			files = append(files, name)

@@ -69,7 +69,7 @@ const searched = 200
 
 // peopleIn returns the addresses of up to n people that a cmdlet finds, spread over what it lists.
 func peopleIn(ctx context.Context, f *forest, cmdlet string, n int) ([]string, error) {
-	s, err := f.exchange.get(ctx)
+	s, err := reading(f.exchange)(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
@@ -243,6 +245,15 @@ func TestVerdict(t *testing.T) {
 		Error: cause, Diagnosis: freebusy.Suspected(cause, "onprem-to-online")}
 	unknown := freebusy.Answer{From: "b@y", To: "a@x", Direction: "online -> contoso", Status: freebusy.Unknown,
 		Error: "no right"}
+	misspelt, strange := unknown, unknown
+	misspelt.Cause = fmt.Errorf("contoso has no recipient a@x: %w", freebusy.ErrNoRecipient)
+	strange.Direction, strange.Cause = "? -> ?", fmt.Errorf("a@x %w", freebusy.ErrNoDomain)
+	inTenant := &diagnose.Verdict{Causes: []diagnose.Cause{{Diagnosis: diagnose.Diagnosis{ID: "ews.off-online"},
+		Evidence: []diagnose.Evidence{{Probe: "lookup", Place: "contoso -> online", Status: "fail"},
+			{Probe: "tenant.ews-switch", Place: "tenant", Status: "fail"},
+			{Probe: "tenant.ews-switch", Place: "contoso: ex1", Status: "warn"}}}}}
+	switched := failed
+	switched.Diagnosis = []freebusy.Diagnosis{{ID: "ews.off-online", Confidence: 0.95}}
 	late := failed
 	late.Status, late.Note = freebusy.Pending, "pending, normal until 14:05"
 	bad := check.Result{ID: "certificates.auth", Scope: "contoso", Status: check.StatusFail}
@@ -257,6 +268,11 @@ func TestVerdict(t *testing.T) {
 			"oauth.application-not-active", "a@x does not see b@y: The dedicated hybrid application is not active."},
 		"unknown": {Validation{Matrix: []freebusy.Answer{unknown}}, freebusy.Unknown, "online", "", "",
 			"whether b@y sees a@x is unknown: no right"},
+		"no such address": {Validation{Matrix: []freebusy.Answer{misspelt}}, freebusy.Unknown, "online", "directory", "",
+			"whether b@y sees a@x is unknown"},
+		"an address of no side": {Validation{Matrix: []freebusy.Answer{strange}}, freebusy.Unknown, "", "", "", ""},
+		"a check says which side": {Validation{Matrix: []freebusy.Answer{switched}, Ranked: inTenant}, freebusy.Failed,
+			"online", "Exchange", "ews.off-online", ""},
 		"pending": {Validation{Matrix: []freebusy.Answer{late}}, freebusy.Pending, "contoso", "", "",
 			"a@x does not see b@y yet: pending, normal until 14:05"},
 		"a check": {Validation{Checks: &check.Report{Results: []check.Result{bad}}}, freebusy.Failed, "contoso",
@@ -269,6 +285,9 @@ func TestVerdict(t *testing.T) {
 		if got.Status != tt.status || got.Side != tt.side || got.Owner != tt.owner || got.Cause != tt.cause ||
 			!strings.HasPrefix(got.Text.String(), tt.verdict) {
 			t.Errorf("%s: %+v", name, got)
+		}
+		if reach := strings.Contains(got.Next.String(), "make it reachable"); reach != (name == "unknown") {
+			t.Errorf("%s: next is %q", name, got.Next)
 		}
 	}
 }

@@ -251,7 +251,15 @@ func (v *Validation) byUnknown(answers.Answers) bool {
 	}
 	for _, a := range v.Matrix {
 		if a.Status == freebusy.Unknown {
-			return unknown(asker(a.Direction), msg.Of("whether %s sees %s is unknown: %s", a.From, a.To, a.Gist()))
+			unknown(asker(a.Direction), msg.Of("whether %s sees %s is unknown: %s", a.From, a.To, a.Gist()))
+			switch {
+			case errors.Is(a.Cause, freebusy.ErrNoRecipient):
+				v.Verdict.Owner = "directory"
+				v.Verdict.Next = msg.Of("correct the address, or synchronize the person, and validate again")
+			case errors.Is(a.Cause, freebusy.ErrNoDomain):
+				v.Verdict.Next = msg.Of("name an address in a domain of the answers file, or add the domain there")
+			}
+			return true
 		}
 	}
 	for _, r := range v.Remarks {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -315,7 +316,7 @@ func TestStaleTargetAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	const stale = "moved@old.mail.onmicrosoft.com, is in no domain of this deployment"
-	for i, direction := range []string{"contoso -> old.mail.onmicrosoft.com", "? -> ?"} {
+	for i, direction := range []string{"contoso -> old.mail.onmicrosoft.com", "contoso -> ?"} {
 		a := report.Matrix[i]
 		if a.Direction != direction || a.Status != Failed || !strings.Contains(a.Note+a.Error, stale) {
 			t.Errorf("%+v", a)
@@ -353,5 +354,45 @@ func TestCancelEndsTheLoop(t *testing.T) {
 			Every: time.Hour}, observe.Func(func(observe.Event) {}))
 	if !errors.Is(err, context.Canceled) || report.Matrix[0].Status != Unknown {
 		t.Errorf("err %v, %+v", err, report.Matrix)
+	}
+}
+
+// An address that no one has, or of no domain here, is neither out of reach nor a missing right. The
+// row names the side that was asked.
+func TestAddressOfNoOne(t *testing.T) {
+	ask := func(string, string) (View, error) { return View{}, errors.New("asked") }
+	for _, c := range []struct {
+		pair      Pair
+		direction string
+		why       error
+		says      string
+	}{
+		{Pair{"anna@contoso.example", "nobody@contoso.example"}, "contoso -> ?", ErrNoRecipient,
+			"contoso has no recipient nobody@contoso.example: the address is misspelt"},
+		{Pair{"nobody@contoso.example", "anna@contoso.example"}, "contoso -> ?", ErrNoRecipient, "misspelt"},
+		{Pair{"anna@elsewhere.example", "anna@contoso.example"}, "? -> ?", ErrNoDomain,
+			"anna@elsewhere.example is in no domain of this deployment"},
+	} {
+		report, err := Run(t.Context(), estate(ask, object("ResultType", "Success")), Options{Pairs: []Pair{c.pair}},
+			observe.Func(func(observe.Event) {}))
+		if err != nil || len(report.Matrix) != 1 {
+			t.Fatalf("%v: %v, %+v", c.pair, err, report.Matrix)
+		}
+		a := report.Matrix[0]
+		if a.Status != Unknown || a.Direction != c.direction || !errors.Is(a.Cause, c.why) ||
+			!strings.Contains(a.Error, c.says) || strings.Contains(a.Error, "couldn't be found") {
+			t.Errorf("%v: %+v", c.pair, a)
+		}
+	}
+}
+
+// Where a side is not known, the causes of every direction are possible.
+func TestWayOfAnUnknownSide(t *testing.T) {
+	for direction, want := range map[string]string{"contoso -> online": diagnose.OnpremToOnline,
+		"online -> contoso": diagnose.OnlineToOnprem, "contoso -> fabrikam": diagnose.ForestToForest,
+		"contoso -> ?": diagnose.AnyDirection, "? -> ?": diagnose.AnyDirection, "online -> ?": diagnose.OnlineToOnprem} {
+		if got := Way(direction); got != want {
+			t.Errorf("%s: %s, want %s", direction, got, want)
+		}
 	}
 }

@@ -81,7 +81,7 @@ func (r *round) run(ctx context.Context, rows [][]Answer, which []int) {
 		rows[i] = nil
 		p, err := Home(ctx, r.premises, l.pair.From)
 		if err != nil {
-			nowhere := Answer{From: l.pair.From, To: l.pair.To, Direction: "? -> ?", Probe: "lookup"}
+			nowhere := Answer{From: l.pair.From, To: l.pair.To, Direction: r.first(l.pair.From) + " -> ?", Probe: "lookup"}
 			rows[i] = []Answer{settle(nowhere, err, true)}
 			r.observe(rows[i][0])
 			continue
@@ -96,6 +96,16 @@ func (r *round) run(ctx context.Context, rows [][]Answer, which []int) {
 		}
 	}
 	wait.Wait()
+}
+
+// first names the premise that is asked first where an address is; "?" when none has its domain.
+func (r *round) first(address string) string {
+	for _, p := range r.premises {
+		if p.holds(domainOf(address)) {
+			return p.Name
+		}
+	}
+	return "?"
 }
 
 func (r *round) observe(answers ...Answer) {

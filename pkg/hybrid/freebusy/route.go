@@ -36,6 +36,9 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 	if at := elsewhere(p, premises, address); errors.Is(err, exchange.ErrNotFound) && at != "" {
 		return Location{Premise: at, Address: address}, nil
 	}
+	if errors.Is(err, exchange.ErrNotFound) {
+		return Location{}, fmt.Errorf("%s has no recipient %s: %w", p.Name, address, ErrNoRecipient)
+	}
 	if err != nil {
 		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, err)
 	}
@@ -101,7 +104,7 @@ func located(ctx context.Context, p Premise, premises []Premise, address string)
 			return Location{Premise: other.Name, Address: address}, nil
 		}
 	}
-	return Location{}, fmt.Errorf("%s: %s is in no domain of this deployment", p.Name, address)
+	return Location{}, fmt.Errorf("%s: %s %w", p.Name, address, ErrNoDomain)
 }
 
 // route predicts, by Exchange's rules, which way a lookup for an address leaves a premise. An

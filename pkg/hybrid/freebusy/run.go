@@ -157,6 +157,12 @@ func (r *Report) Count() {
 	}
 }
 
+// Why a lookup cannot be made, other than that a side was not reached or refused us.
+var (
+	ErrNoRecipient = errors.New("the address is misspelt, or the person is not synchronized")
+	ErrNoDomain    = errors.New("is in no domain of this deployment")
+)
+
 // Home returns the premise that holds the mailbox of an address. It first asks every on-premises
 // organization that has the domain: these know where their mailboxes moved.
 func Home(ctx context.Context, premises []Premise, address string) (Premise, error) {
@@ -177,7 +183,7 @@ func Home(ctx context.Context, premises []Premise, address string) (Premise, err
 			}
 		}
 	}
-	return Premise{}, fmt.Errorf("%s is in no domain of this deployment", address)
+	return Premise{}, fmt.Errorf("%s %w", address, ErrNoDomain)
 }
 
 // note adds a note.
@@ -282,6 +288,8 @@ func Way(direction string) string {
 		return diagnose.OnlineToOnprem
 	case to == "online":
 		return diagnose.OnpremToOnline
+	case from == "?", to == "?":
+		return diagnose.AnyDirection
 	}
 	return diagnose.ForestToForest
 }
