@@ -120,6 +120,7 @@ func watchLive(ctx context.Context, t *task, o testOptions) error {
 		}
 		if err == nil {
 			last = &tested
+			l.board.End()
 			t.notice(tested)
 			t.notify(ctx, nil, nil)
 		}

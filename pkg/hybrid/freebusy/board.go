@@ -2,6 +2,7 @@ package freebusy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ type question struct{ from, to, probe string }
 type standing struct {
 	Answer
 	since time.Time
-	times int // rounds in this status
+	round int // that answered last
 }
 
 // Put takes an answer. It reports whether its status differs from that of the last round.
@@ -33,16 +34,22 @@ func (b *Board) Put(a Answer, at time.Time) (changed bool) {
 	q := question{a.From, a.To, a.Probe}
 	row, known := b.at[q]
 	if !known {
-		b.at[q] = &standing{a, at, 1}
+		b.at[q] = &standing{a, at, b.Round}
 		b.rows = append(b.rows, b.at[q])
 		return false
 	}
 	if changed = row.Status != a.Status; changed {
-		row.since, row.times = at, 0
+		row.since = at
 	}
-	row.Answer = a
-	row.times++
+	row.Answer, row.round = a, b.Round
 	return changed
+}
+
+// End drops the lookups that the round which ends did not ask: a mailbox may have moved, or a side
+// may be back that could not say where the asker is.
+func (b *Board) End() {
+	b.rows = slices.DeleteFunc(b.rows, func(row *standing) bool { return row.round < b.Round })
+	maps.DeleteFunc(b.at, func(_ question, row *standing) bool { return row.round < b.Round })
 }
 
 var columns = []msg.Text{msg.Of("status"), msg.Of("direction"), msg.Of("lookup"), msg.Of("by"), msg.Of("time"),

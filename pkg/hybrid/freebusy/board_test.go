@@ -38,3 +38,23 @@ func TestBoard(t *testing.T) {
 		t.Error(few)
 	}
 }
+
+// A side that was out of reach in one round leaves no row behind once it answers again.
+func TestBoardForgets(t *testing.T) {
+	now := time.Now()
+	pair := Answer{From: "anna@contoso.com", To: "a@x", Direction: "contoso -> online", Probe: "ews", Status: OK}
+	astray := pair
+	astray.Direction, astray.Probe, astray.Status = "contoso -> ?", "lookup", Unknown
+	b := Board{Round: 1}
+	for round, answers := range [][]Answer{{pair}, {astray}, {pair}} {
+		b.Round = round + 1
+		for _, a := range answers {
+			b.Put(a, now)
+		}
+		b.End()
+		text := strings.Join(report.Style{Width: 120}.View(b.View(10, now)), "\n")
+		if strings.Count(text, "anna@contoso.com sees") != 1 || !strings.Contains(text, string(answers[0].Status)) {
+			t.Errorf("round %d: %s", b.Round, text)
+		}
+	}
+}
