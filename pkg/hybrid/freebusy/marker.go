@@ -120,14 +120,21 @@ func Remove(ctx context.Context, d Diary, m Marker) error {
 
 // shows reports an error unless a view has the marker at its time.
 func (m Marker) shows(v View, w Window) error {
+	if v.Interval <= 0 {
+		return &noVerdict{errors.New("the answer names no interval: whether the marker shows at its time is unknown")}
+	}
 	first := int(m.Start.Sub(w.Start) / v.Interval)
 	last := int((m.End.Sub(w.Start) + v.Interval - 1) / v.Interval)
-	if slots := busy(v.Merged); last > len(slots) || strings.Contains(slots[first:last], "0") {
-		return &refusal{fmt.Sprintf("the marker from %s to %s does not show at its time: Exchange Server builds "+
-			"15.2.2562.41 to 15.2.2562.46 shift times by the asker's offset from UTC", m.Start.Format(time.RFC3339),
-			m.End.Format(time.RFC3339))}
+	from, to := m.Start.Format(time.RFC3339), m.End.Format(time.RFC3339)
+	switch slots := busy(v.Merged); {
+	case last <= len(slots) && !strings.Contains(slots[first:last], "0"):
+		return nil
+	case !strings.Contains(slots, "1"):
+		return &refusal{fmt.Sprintf("the marker from %s to %s does not show, nor anything else: the answer is free at all "+
+			"times, and not that of the calendar", from, to)}
 	}
-	return nil
+	return &refusal{fmt.Sprintf("the marker from %s to %s does not show at its time: Exchange Server builds "+
+		"15.2.2562.41 to 15.2.2562.46 shift times by the asker's offset from UTC", from, to)}
 }
 
 // EWSDiary writes calendars through EWS, with the client's own rights at the mailbox.
