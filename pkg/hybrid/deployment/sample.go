@@ -21,10 +21,10 @@ func (d *Deployment) sampled(ctx context.Context, n int) (pairs []freebusy.Pair,
 	people := map[*forest]crowd{}
 	for _, f := range d.forests {
 		var c crowd
-		if c.here, err = peopleIn(ctx, f, "Get-Mailbox", n); err != nil {
+		if c.here, err = d.peopleIn(ctx, f, "Get-Mailbox", n); err != nil {
 			return nil, err
 		}
-		if c.moved, err = peopleIn(ctx, f, "Get-RemoteMailbox", n); err != nil {
+		if c.moved, err = d.peopleIn(ctx, f, "Get-RemoteMailbox", n); err != nil {
 			return nil, err
 		}
 		people[f] = c
@@ -68,8 +68,8 @@ func across(from, to []string) (pairs []freebusy.Pair) {
 const searched = 200
 
 // peopleIn returns the addresses of up to n people that a cmdlet finds, spread over what it lists.
-func peopleIn(ctx context.Context, f *forest, cmdlet string, n int) ([]string, error) {
-	s, err := reading(f.exchange)(ctx)
+func (d *Deployment) peopleIn(ctx context.Context, f *forest, cmdlet string, n int) ([]string, error) {
+	s, err := d.reading(f.exchange)(ctx)
 	if err != nil {
 		return nil, err
 	}

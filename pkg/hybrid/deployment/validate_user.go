@@ -205,7 +205,7 @@ func (d *Deployment) withOthers(ctx context.Context, premises []freebusy.Premise
 			continue
 		}
 		// A side that cannot be asked shows in the lookups themselves.
-		others, err := peopleIn(ctx, list, cmdlet, 1)
+		others, err := d.peopleIn(ctx, list, cmdlet, 1)
 		if err != nil || len(others) == 0 {
 			continue
 		}
