@@ -3,6 +3,7 @@
 # exceptions, one a line: a package or package.function, then the reason. Test helpers in test/ do not count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[ -x bin/deadcode ] || { echo "bin/deadcode is missing; make bin/deadcode builds it" >&2; exit 1; }
 found=$(bin/deadcode -f '{{range .Funcs}}{{println $.Path "." .Name " " .Position}}{{end}}' ./cmd/hybridge ./test/... |
 	sed -E 's/ \. /./; s/^github.com\/hybridge-cli\/hybridge\///' | grep -v '^test/' || true)
 bad=0
