@@ -7,6 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -94,7 +95,7 @@ func grid(all []deployment.Answer) report.Table {
 			c.unknown++
 		}
 	}
-	slices.SortFunc(places, func(a, b string) int { // clouds last
+	sorting.Func(places, func(a, b string) int { // clouds last
 		if (a == "online") != (b == "online") {
 			if a == "online" {
 				return 1

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
@@ -28,6 +29,6 @@ func (a answering) Resolve(_ context.Context, q ews.Query, text string) ([]ews.P
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, func(x, y ews.Person) int { return cmp.Compare(x.Address, y.Address) })
+	sorting.Func(out, func(x, y ews.Person) int { return cmp.Compare(x.Address, y.Address) })
 	return out, nil
 }

@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "hybridge")
-	build := exec.Command("go", "build", "-gcflags=../../...=-l", "-gcflags=../../pkg/wire/...=",
-		"-gcflags=../../pkg/estate/...=", "-ldflags", "-s -w", "-o", binary, "../../cmd/hybridge")
+	build := exec.Command("go", "build", "-gcflags=../../...=-l", "-ldflags", "-s -w", "-o", binary,
+		"../../cmd/hybridge")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)

@@ -2,11 +2,11 @@ package answers
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
@@ -85,7 +85,7 @@ func (f Faults) Unwrap() []error {
 }
 
 func (f Faults) sort() {
-	slices.SortStableFunc(f, func(a, b Fault) int {
+	sorting.Stable(f, func(a, b Fault) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
@@ -29,7 +30,7 @@ func Creations(stateDir string) ([]Creation, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(runs, func(a, b *past) int { return strings.Compare(a.head.RunID, b.head.RunID) })
+	sorting.Stable(runs, func(a, b *past) int { return strings.Compare(a.head.RunID, b.head.RunID) })
 	var out []Creation
 	for _, run := range runs {
 		if run.head.Action != actionApply {
@@ -91,7 +92,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(runs, func(a, b *past) int { return strings.Compare(a.head.RunID, b.head.RunID) })
+	sorting.Stable(runs, func(a, b *past) int { return strings.Compare(a.head.RunID, b.head.RunID) })
 	var out []Addition
 	for _, run := range runs {
 		if run.head.Action != actionApply {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // Entry is one run of the history.
@@ -51,7 +53,7 @@ func History(stateDir string) ([]Entry, error) {
 			errs = append(errs, u.err)
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b Entry) int { return strings.Compare(b.RunID, a.RunID) })
+	sorting.Stable(entries, func(a, b Entry) int { return strings.Compare(b.RunID, a.RunID) })
 	return entries, errors.Join(errs...)
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
@@ -44,7 +45,7 @@ func (h *hidden) add(v secret.Value) {
 		}
 	}
 	// The longest come first: replacing a part of another form would leave the rest of it.
-	slices.SortFunc(h.forms, func(a, b string) int { return len(b) - len(a) })
+	sorting.Func(h.forms, func(a, b string) int { return len(b) - len(a) })
 }
 
 // holds reports whether a text shows a secret.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // SecretRef stands for a secret by the place where it is kept: "env:NAME", "file:PATH",
@@ -285,7 +286,7 @@ func unordered(v any, compare Comparison) any {
 		return v
 	}
 	sorted := slices.Clone(list)
-	slices.SortStableFunc(sorted, func(a, b any) int { return bytes.Compare(canonical(a), canonical(b)) })
+	sorting.Stable(sorted, func(a, b any) int { return bytes.Compare(canonical(a), canonical(b)) })
 	return sorted
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -100,7 +101,7 @@ func Compare(before, after Report) Comparison {
 		}
 	}
 	rank := func(d Difference) int { return slices.Index(becomes, d.Change) }
-	slices.SortStableFunc(c.Differences, func(a, b Difference) int {
+	sorting.Stable(c.Differences, func(a, b Difference) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(weight(b.After), weight(a.After)))
 	})
 	for _, d := range c.Differences {

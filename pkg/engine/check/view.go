@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -23,7 +24,7 @@ func (r Report) View() report.View {
 		v.Blocks = append(v.Blocks, r.Picture)
 	}
 	results := slices.Clone(r.Results)
-	slices.SortStableFunc(results, func(a, b Result) int {
+	sorting.Stable(results, func(a, b Result) int {
 		return cmp.Compare(slices.Index(order, a.Status), slices.Index(order, b.Status))
 	})
 	for _, result := range results {

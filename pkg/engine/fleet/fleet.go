@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -158,7 +159,7 @@ func (r Report) sorted() Report {
 	if r.Deployments == nil {
 		r.Deployments = []Deployment{}
 	}
-	slices.SortFunc(r.Deployments, func(a, b Deployment) int { return cmp.Compare(a.key(), b.key()) })
+	sorting.Func(r.Deployments, func(a, b Deployment) int { return cmp.Compare(a.key(), b.key()) })
 	slices.Sort(r.Missing)
 	r.Summary.Fine, r.Summary.Failed, r.Summary.Unknown = 0, 0, 0
 	for _, d := range r.Deployments {

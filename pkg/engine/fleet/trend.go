@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -68,11 +69,11 @@ func Over(all []Deployment) Trend {
 		byKey[d.key()] = append(byKey[d.key()], d)
 	}
 	for _, reports := range byKey {
-		slices.SortStableFunc(reports, func(a, b Deployment) int { return a.About.Time.Compare(b.About.Time) })
+		sorting.Stable(reports, func(a, b Deployment) int { return a.About.Time.Compare(b.About.Time) })
 		reports = slices.CompactFunc(reports, func(a, b Deployment) bool { return a.About.Time.Equal(b.About.Time) })
 		t.Courses = append(t.Courses, course(reports))
 	}
-	slices.SortFunc(t.Courses, func(a, b Course) int {
+	sorting.Func(t.Courses, func(a, b Course) int {
 		return cmp.Or(cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Verb, b.Verb))
 	})
 	return t
@@ -122,7 +123,7 @@ func course(reports []Deployment) Course {
 			c.Unsteady = append(c.Unsteady, *known[at])
 		}
 	}
-	slices.SortStableFunc(c.Open, func(a, b Standing) int { return a.Since.Compare(b.Since) })
+	sorting.Stable(c.Open, func(a, b Standing) int { return a.Since.Compare(b.Since) })
 	return c
 }
 

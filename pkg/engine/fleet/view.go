@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -102,7 +103,7 @@ func (r Report) shared() report.Table {
 	for _, g := range groups {
 		list = append(list, g)
 	}
-	slices.SortFunc(list, func(a, b *group) int {
+	sorting.Func(list, func(a, b *group) int {
 		return cmp.Or(cmp.Compare(b.status.Weight(), a.status.Weight()), cmp.Compare(len(b.names), len(a.names)),
 			cmp.Compare(a.id, b.id))
 	})
@@ -134,7 +135,7 @@ func (d Deployment) section() report.Section {
 		}
 		s.View.Blocks = append(s.View.Blocks, f)
 	}
-	slices.SortStableFunc(s.View.Blocks, func(a, b report.Block) int {
+	sorting.Stable(s.View.Blocks, func(a, b report.Block) int {
 		return cmp.Compare(b.(report.Finding).Status.Weight(), a.(report.Finding).Status.Weight())
 	})
 	if e := d.Error; e != nil {

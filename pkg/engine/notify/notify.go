@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -127,7 +128,7 @@ func Compare(known State, seen []report.Outcome) ([]Change, State) {
 		}
 		return slices.Index([]Became{Unseen, Gone, Seen}, c.Change)
 	}
-	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(rank(a), rank(b)) })
+	sorting.Stable(changes, func(a, b Change) int { return cmp.Compare(rank(a), rank(b)) })
 	return changes, after
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // Format is one way to write documents.
@@ -76,7 +78,7 @@ var formats []Format
 // register adds a format; every format's file calls it once.
 func register(f Format) Format {
 	formats = append(formats, f)
-	slices.SortFunc(formats, func(a, b Format) int {
+	sorting.Func(formats, func(a, b Format) int {
 		rank := func(f Format) string { return strings.Replace(f.Name, "text", "", 1) } // the default comes first
 		return strings.Compare(rank(a), rank(b))
 	})

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // Object is what every configuration object has.
@@ -573,7 +575,7 @@ func RankServicePoints(points []ServiceConnectionPoint, site string) []string {
 			urls = append(urls, p)
 		}
 	}
-	slices.SortStableFunc(urls, func(a, b ServiceConnectionPoint) int { return rank(a) - rank(b) })
+	sorting.Stable(urls, func(a, b ServiceConnectionPoint) int { return rank(a) - rank(b) })
 	var out []string
 	for _, p := range urls {
 		out = append(out, p.URL)

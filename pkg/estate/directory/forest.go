@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -178,7 +179,7 @@ func (f *Forest) Facts(ctx context.Context) (Facts, error) {
 			Type:      int(o.number("trustType")), Attributes: int(o.number("trustAttributes")),
 		})
 	}
-	slices.SortFunc(facts.Trusts, func(a, b Trust) int { return strings.Compare(a.Partner, b.Partner) })
+	sorting.Func(facts.Trusts, func(a, b Trust) int { return strings.Compare(a.Partner, b.Partner) })
 
 	if facts.SchemaVersion, err = f.schemaVersion(ctx); err != nil {
 		return Facts{}, err
@@ -218,7 +219,7 @@ func (f *Forest) domains(ctx context.Context) ([]Domain, error) {
 		}
 		return 1
 	}
-	slices.SortFunc(out, func(a, b Domain) int {
+	sorting.Func(out, func(a, b Domain) int {
 		if d := root(a) - root(b); d != 0 {
 			return d
 		}

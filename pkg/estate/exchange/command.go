@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -66,7 +66,7 @@ func (c Command) names() []string {
 	for n := range c.Parameters {
 		names = append(names, n)
 	}
-	slices.SortFunc(names, func(a, b string) int {
+	sorting.Func(names, func(a, b string) int {
 		if d := rank(a) - rank(b); d != 0 {
 			return d
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/templates"
@@ -97,7 +98,7 @@ func scheduled(changes []change.Change) []*batch {
 			places = append(places, c.Target)
 		}
 	}
-	slices.SortStableFunc(places, func(a, b string) int {
+	sorting.Stable(places, func(a, b string) int {
 		x, _ := sortOf(a)
 		y, _ := sortOf(b)
 		return cmp.Or(cmp.Compare(x.Step, y.Step), cmp.Compare(a, b))
@@ -183,7 +184,7 @@ func scheduled(changes []change.Change) []*batch {
 
 // nameFiles names the files, and sorts the batches by name.
 func nameFiles(batches []*batch) {
-	slices.SortStableFunc(batches, func(a, b *batch) int {
+	sorting.Stable(batches, func(a, b *batch) int {
 		return cmp.Or(cmp.Compare(a.phase, b.phase), cmp.Compare(a.place, b.place))
 	})
 	taken := map[string]bool{}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -46,7 +47,7 @@ func share(key, name string, domains []string, live []fact.Holder) []part {
 			parts = append(parts, part{Holder: h, name: h.Name, domains: here, room: maxDomains - len(held)})
 		}
 	}
-	slices.SortStableFunc(parts, func(a, b part) int {
+	sorting.Stable(parts, func(a, b part) int {
 		return cmp.Compare(inSeries(name, a.name), inSeries(name, b.name))
 	})
 	taken := map[string]bool{}

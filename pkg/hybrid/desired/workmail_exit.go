@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -61,8 +62,8 @@ func (p *Planner) exit(ctx context.Context) (e exit, err error) {
 			e.groups = append(e.groups, g)
 		}
 	}
-	slices.SortFunc(e.users, byEmail)
-	slices.SortFunc(e.groups, byEmail)
+	sorting.Func(e.users, byEmail)
+	sorting.Func(e.groups, byEmail)
 	return e, err
 }
 

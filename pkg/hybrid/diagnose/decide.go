@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 )
 
@@ -210,7 +211,7 @@ func candidates(items []item) []candidate {
 		c.confidence = round(min(0.98, 1-(1-c.checked)*(1-c.hinted)))
 		out = append(out, *c)
 	}
-	slices.SortFunc(out, func(a, b candidate) int { return cmp.Compare(a.order, b.order) })
+	sorting.Func(out, func(a, b candidate) int { return cmp.Compare(a.order, b.order) })
 	return out
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf16"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // Explanation is what a text says about the cause of a failure.
@@ -148,7 +150,7 @@ func suspects(text, direction string) []Diagnosis {
 			found[i].Confidence = round(max(0.1, a.Confidence-0.25))
 		}
 	}
-	slices.SortStableFunc(found, func(a, b suspect) int {
+	sorting.Stable(found, func(a, b suspect) int {
 		return cmp.Or(last(a.wrapper, b.wrapper), cmp.Compare(b.Confidence, a.Confidence),
 			cmp.Compare(len(b.longest), len(a.longest)))
 	})

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
@@ -276,7 +277,7 @@ func (p *part) people(ctx context.Context, dir fact.Directory) {
 // acceptedDomains takes the domains that belong to the organization, the default one first.
 func (p *part) acceptedDomains(x *directory.Exchange) {
 	accepted := slices.Clone(x.AcceptedDomains)
-	slices.SortStableFunc(accepted, func(a, b directory.AcceptedDomain) int {
+	sorting.Stable(accepted, func(a, b directory.AcceptedDomain) int {
 		switch {
 		case a.Default == b.Default:
 			return strings.Compare(a.Domain, b.Domain)

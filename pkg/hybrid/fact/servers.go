@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
@@ -67,7 +68,7 @@ const getExchangeServer = "Get-ExchangeServer"
 // shownServers are the servers as Exchange shows them.
 var shownServers = Cmdlet(OnPremises, getExchangeServer, func(objects []exchange.Object) ([]Server, error) {
 	out, err := each(getExchangeServer, readServer)(objects)
-	slices.SortFunc(out, func(a, b Server) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.Func(out, func(a, b Server) int { return cmp.Compare(a.Name, b.Name) })
 	return out, err
 })
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 )
@@ -352,13 +353,13 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 			}
 		}
 		if len(owners) > 1 {
-			slices.SortFunc(owners, func(a, b Owner) int {
+			sorting.Func(owners, func(a, b Owner) int {
 				return cmp.Or(cmp.Compare(a.Forest, b.Forest), cmp.Compare(a.DN, b.DN))
 			})
 			out = append(out, Duplicate{address, owners})
 		}
 	}
-	slices.SortFunc(out, func(a, b Duplicate) int { return cmp.Compare(a.Address, b.Address) })
+	sorting.Func(out, func(a, b Duplicate) int { return cmp.Compare(a.Address, b.Address) })
 	return out, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -68,7 +69,7 @@ func (b *Board) View(most int, now time.Time) report.View {
 	r.Count()
 	hidden := 0
 	if len(rows) > max(most, 1) {
-		slices.SortStableFunc(rows, func(x, y *standing) int { return worst[x.Status] - worst[y.Status] })
+		sorting.Stable(rows, func(x, y *standing) int { return worst[x.Status] - worst[y.Status] })
 		hidden = len(rows) - max(most, 1)
 		rows = rows[:max(most, 1)]
 	}

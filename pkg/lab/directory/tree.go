@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // tree is the whole forest at one moment.
@@ -30,7 +32,7 @@ func (s *Server) tree() (*tree, error) {
 		}
 		t.contexts = append(t.contexts, namingContext{dn, key})
 	}
-	slices.SortFunc(t.contexts, func(a, b namingContext) int { return len(b.key) - len(a.key) })
+	sorting.Func(t.contexts, func(a, b namingContext) int { return len(b.key) - len(a.key) })
 	entries := s.cfg.base(s.layout)
 	for i, u := range s.users() {
 		e := u.Entry(s.layout.domain)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // odataError is an error document of Graph.
@@ -220,7 +222,7 @@ func list[T any](c *call, context string, all []T) (int, any, *odataError) {
 		}
 	}
 	if o.order != "" {
-		slices.SortStableFunc(objects, func(a, b map[string]any) int {
+		sorting.Stable(objects, func(a, b map[string]any) int {
 			x, _ := a[o.order].(string)
 			y, _ := b[o.order].(string)
 			if o.down {

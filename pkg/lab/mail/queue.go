@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 )
@@ -59,7 +60,7 @@ func (t *Transport) waiting() []queue {
 	for q := range maps.Values(t.queues) {
 		out = append(out, *q)
 	}
-	slices.SortFunc(out, func(a, b queue) int { return a.number - b.number })
+	sorting.Func(out, func(a, b queue) int { return a.number - b.number })
 	return out
 }
 

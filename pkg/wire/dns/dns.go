@@ -24,6 +24,7 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/net/idna"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -184,7 +185,7 @@ func (c *Client) inOrder(resolvers []string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := slices.Clone(resolvers)
-	slices.SortStableFunc(out, func(a, b string) int {
+	sorting.Stable(out, func(a, b string) int {
 		switch {
 		case c.silent[a] == c.silent[b]:
 			return 0

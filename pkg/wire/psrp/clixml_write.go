@@ -15,6 +15,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 )
 
 // Marshal writes values as a CLIXML document, as Export-Clixml does. Values that Unmarshal returned
@@ -179,7 +180,7 @@ func (e *encoder) value(name string, v any) error {
 		for key, value := range v {
 			dict.Entries = append(dict.Entries, Entry{key, value})
 		}
-		slices.SortFunc(dict.Entries, func(a, b Entry) int { return strings.Compare(a.Key.(string), b.Key.(string)) })
+		sorting.Func(dict.Entries, func(a, b Entry) int { return strings.Compare(a.Key.(string), b.Key.(string)) })
 		return e.object(name, &Object{Types: hashtableTypes, Value: dict})
 	case *Dict:
 		return e.object(name, &Object{Types: hashtableTypes, Value: v})
