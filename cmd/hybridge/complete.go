@@ -155,7 +155,8 @@ func runs(a app, cmd *cobra.Command) []string {
 	entries, _ := apply.History(dir) // those that can be read
 	var out []string
 	for _, e := range entries {
-		out = append(out, e.RunID+"\t"+report.Sanitize(e.Action+", "+e.Outcome+", "+e.Started.Format("2006-01-02 15:04")))
+		about := e.Action + ", " + e.Outcome + ", " + e.Started.Format("2006-01-02 15:04")
+		out = append(out, e.RunID+"\t"+report.Sanitize(about))
 	}
 	return out
 }

@@ -106,7 +106,8 @@ func subjectArgs(args, ids []string) error {
 	case takes == 0:
 		return usage("validate %s takes no argument", s.ID)
 	case s.ID == "freebusy":
-		return usage("validate freebusy takes two addresses: of the user who looks, and of the mailbox that is looked up")
+		return usage("validate freebusy takes two addresses: of the user who looks, and of the mailbox that is " +
+			"looked up")
 	default:
 		return usage("validate %s takes one argument: %s", s.ID, s.Takes)
 	}

@@ -39,7 +39,8 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 	var found []exchange.Object
 	for _, noun := range append(slices.Clone(recipientNouns), "DistributionGroup") {
 		for _, r := range p.org.Objects(noun) {
-			if identity != "" && !named(r, identity) || anyOf != nil && !slices.ContainsFunc(anyOf, func(a string) bool { return holds(r, a) }) {
+			held := func(a string) bool { return holds(r, a) }
+			if identity != "" && !named(r, identity) || anyOf != nil && !slices.ContainsFunc(anyOf, held) {
 				continue
 			}
 			if len(kinds) > 0 && !slices.ContainsFunc(kinds,

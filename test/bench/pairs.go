@@ -40,7 +40,7 @@ func pairs(ctx context.Context, n int) error {
 	}
 	defer os.RemoveAll(dir)
 	var asked atomic.Int64
-	l, err := lab.Start(ctx, lab.Options{Dir: dir, Forests: 1, Users: n + n/5, Weather: func(next http.Handler) http.Handler {
+	count := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			path := strings.ToLower(r.URL.Path)
 			if r.Method == http.MethodPost && r.UserAgent() != "ASProxy/CrossForest/EmailDomain" &&
@@ -50,7 +50,8 @@ func pairs(ctx context.Context, n int) error {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}})
+	}
+	l, err := lab.Start(ctx, lab.Options{Dir: dir, Forests: 1, Users: n + n/5, Weather: count})
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,8 @@ type lookups struct {
 	Seconds   float64
 }
 
-func byExchangelib(ctx context.Context, dir, domain, user, password string, addresses []string) (out lookups, err error) {
+func byExchangelib(ctx context.Context, dir, domain, user, password string, addresses []string) (out lookups,
+	err error) {
 	script, err := testdata.ReadFile("testdata/pairs.py")
 	if err != nil {
 		return out, err
@@ -152,8 +154,8 @@ func byExchangelib(ctx context.Context, dir, domain, user, password string, addr
 	if err != nil {
 		return out, err
 	}
-	c := exec.CommandContext(ctx, "/usr/bin/python3", "-W", "ignore", "-c", string(script), filepath.Join(dir, "lab.json"),
-		"https://mail."+domain+"/EWS/Exchange.asmx", user, strings.TrimSpace(string(secret)))
+	c := exec.CommandContext(ctx, "/usr/bin/python3", "-W", "ignore", "-c", string(script),
+		filepath.Join(dir, "lab.json"), "https://mail."+domain+"/EWS/Exchange.asmx", user, strings.TrimSpace(string(secret)))
 	c.Stdin = strings.NewReader(strings.Join(addresses, "\n"))
 	c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+filepath.Join(dir, "ca.pem"), "HOME="+dir, "TMPDIR="+dir,
 		"PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*")

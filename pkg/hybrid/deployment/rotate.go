@@ -99,8 +99,8 @@ func (d *Deployment) newTransport(ctx context.Context, r Rotation) (*desired.Tra
 		return nil, fmt.Errorf("%w: %w", ErrRotation, err)
 	}
 	if bytes.Contains(content, []byte("-----BEGIN ")) {
-		return nil, fmt.Errorf("%w: %s is PEM, and Exchange imports PKCS#12: openssl pkcs12 -export -in FILE -out new.pfx",
-			ErrRotation, r.PFX)
+		return nil, fmt.Errorf("%w: %s is PEM, and Exchange imports PKCS#12: "+
+			"openssl pkcs12 -export -in FILE -out new.pfx", ErrRotation, r.PFX)
 	}
 	if b.Bare {
 		d.warnExposed(r.PFX, "a private key without a password")

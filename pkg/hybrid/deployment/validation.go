@@ -94,7 +94,8 @@ func (v *Validation) judge(a answers.Answers) {
 	case v.Checks != nil:
 		checks = len(v.Checks.Results)
 		if lookups > 0 {
-			v.Verdict.Text = msg.Of("nothing is wrong: %d lookups work, and %d checks found no failure", lookups, checks)
+			v.Verdict.Text = msg.Of("nothing is wrong: %d lookups work, and %d checks found no failure",
+				lookups, checks)
 		} else {
 			v.Verdict.Text = msg.Of("nothing is wrong: %d checks found no failure", checks)
 		}

@@ -262,7 +262,8 @@ var authConfig = Exchange.Declare(Kind{
 		found, err := fact.Get(ctx, session, exchange.Command{Name: "Get-AuthConfig"})
 		var out []change.Live
 		for _, o := range found {
-			l := change.Live{Identity: "Auth Configuration", Name: "Auth Configuration", Properties: change.Properties{}}
+			const name = "Auth Configuration"
+			l := change.Live{Identity: name, Name: name, Properties: change.Properties{}}
 			for _, which := range []string{"Current", "Next", "Previous"} {
 				value, err := exchange.Optional(o.String(which + "CertificateThumbprint"))
 				if err != nil {

@@ -414,7 +414,8 @@ func (f *finder) tenant(ctx context.Context, parts []part) part {
 			id, residence, err := f.residence(ctx, domain, home)
 			switch {
 			case errors.Is(err, fact.ErrNoTenant):
-				part.gap(domain, msg.Of("no tenant has verified this domain; add it to the tenant, then to the answers"))
+				part.gap(domain, msg.Of("no tenant has verified this domain; add it to the tenant, "+
+					"then to the answers"))
 				continue
 			case err != nil: // unknown: the domain stays
 				part.gap(domain, msg.Plain(link.Line(err.Error())))
