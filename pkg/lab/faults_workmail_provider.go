@@ -8,7 +8,7 @@ func workMailProviderFaults() []Fault {
 	return []Fault{
 		{
 			ID: "workmail.password-characters", Turns: turns("workmail.password-characters"),
-			Diagnosis: "workmail.password-characters",
+			Diagnosis: "workmail.password-form",
 			Title:     "the password with which WorkMail signs in at contoso holds a letter beyond Latin-1",
 			late: everywhere(func(l *Lab) {
 				f := l.contoso()

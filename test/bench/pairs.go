@@ -155,7 +155,8 @@ func byExchangelib(ctx context.Context, dir, domain, user, password string, addr
 		return out, err
 	}
 	c := exec.CommandContext(ctx, "/usr/bin/python3", "-W", "ignore", "-c", string(script),
-		filepath.Join(dir, "lab.json"), "https://mail."+domain+"/EWS/Exchange.asmx", user, strings.TrimSpace(string(secret)))
+		filepath.Join(dir, "lab.json"), "https://mail."+domain+"/EWS/Exchange.asmx", user,
+		strings.TrimSpace(string(secret)))
 	c.Stdin = strings.NewReader(strings.Join(addresses, "\n"))
 	c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+filepath.Join(dir, "ca.pem"), "HOME="+dir, "TMPDIR="+dir,
 		"PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*")

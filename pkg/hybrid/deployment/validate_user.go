@@ -133,8 +133,8 @@ func compareSides(address string, found []known, absent []string, unsure bool) (
 			add(side, freebusy.Failed, "%s knows %s as a %s without a target address: a lookup for it goes nowhere",
 				side, address, k.kind)
 		case !home.has(k.target):
-			add(side, freebusy.Failed, "%s sends lookups to %s, which is no address of the mailbox in %s", side, k.target,
-				home.premise.Name)
+			add(side, freebusy.Failed, "%s sends lookups to %s, which is no address of the mailbox in %s", side,
+				k.target, home.premise.Name)
 		default:
 			add(side, freebusy.OK, "%s sends lookups to %s", side, k.target)
 		}

@@ -292,7 +292,8 @@ var authConfig = Exchange.Declare(Kind{
 			c.Parameters["CertificateThumbprint"] = current
 		default:
 			if !nothing(want["PreviousCertificateThumbprint"]) {
-				return c, fmt.Errorf("the previous auth certificate is set by Exchange itself: %w", change.ErrNoOperation)
+				return c, fmt.Errorf("the previous auth certificate is set by Exchange itself: %w",
+					change.ErrNoOperation)
 			}
 			c.Parameters["ClearPreviousCertificate"] = true
 		}
@@ -326,7 +327,8 @@ var wholeKeys = Type{
 }
 
 // errNoMailFlow leaves out a rotation that has nothing to start from.
-var errNoMailFlow = errors.New("no connector names a certificate: set mail flow up first (hybridge plan, hybridge apply)")
+var errNoMailFlow = errors.New("no connector names a certificate: set mail flow up first " +
+	"(hybridge plan, hybridge apply)")
 
 // sayObsolete says how certificates are removed that nothing uses any more.
 func (p *Planner) sayObsolete(old map[string][]string) {
