@@ -335,8 +335,11 @@ func ranked(left []candidate, items []item) []candidate {
 				sum += items[i].weight * more
 			}
 		}
-		if c.row.Wrapper || c.row.ByDesign {
+		switch {
+		case c.row.Wrapper || c.row.ByDesign:
 			sum /= 4
+		case c.checked == 0 && !c.decided: // many errors with one word are still a hint
+			sum /= 2
 		}
 		return sum
 	}

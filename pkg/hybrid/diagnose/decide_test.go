@@ -1,0 +1,151 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+)
+
+func found(id, scope string, s check.Status, text string) check.Result {
+	return check.Result{ID: check.ID(id), Scope: scope, Status: s, Summary: msg.Plain(text)}
+}
+
+func ids(v Verdict) (out []string) {
+	for _, c := range v.Causes {
+		out = append(out, string(c.ID))
+	}
+	return out
+}
+
+var (
+	inbound  = Symptom{Text: "Autodiscover failed", Direction: OnlineToOnprem, From: "online", To: "contoso"}
+	outbound = Symptom{Text: "EWS is disabled", Direction: OnpremToOnline, From: "contoso", To: "online"}
+	silent   = found("autodiscover.answers", "contoso", check.StatusFail, "no answer")
+	off      = found("tenant.ews-switch", "tenant", check.StatusFail, "EwsEnabled is false")
+)
+
+// A text is a hint. The checks of its cause rule it out when all of them ran and pass; one that could
+// not run is named instead.
+func TestTextsAreHints(t *testing.T) {
+	const cause = "autodiscover.unreachable"
+	passes, broken := silent, silent
+	passes.Status, broken.Status = check.StatusPass, check.StatusError
+	for name, tt := range map[string]struct {
+		results                  []check.Result
+		named, decided, out, why bool
+	}{
+		"a text alone":         {nil, true, false, false, false},
+		"its check passes":     {[]check.Result{passes}, false, false, true, false},
+		"its check fails":      {[]check.Result{silent}, true, true, false, false},
+		"it could not run":     {[]check.Result{broken}, true, false, false, true},
+		"in one forest":        {[]check.Result{passes, broken}, true, false, false, true},
+		"it fails in another":  {[]check.Result{passes, silent}, true, true, false, false},
+		"another check passes": {[]check.Result{found("dns.mx", "contoso", check.StatusPass, "")}, true, false, false, false},
+	} {
+		v := Decide(tt.results, []Symptom{inbound})
+		at := slices.Index(ids(v), cause)
+		decided := at >= 0 && v.Causes[at].Decided
+		out := slices.ContainsFunc(v.RuledOut, func(x Excluded) bool { return x.ID == cause && len(x.By) == 1 })
+		why := slices.ContainsFunc(v.Unknown, func(o Open) bool { return slices.Contains(o.IDs, cause) })
+		if at >= 0 != tt.named || decided != tt.decided || out != tt.out || why != tt.why {
+			t.Errorf("%s: %v, decided %v, ruled out %v, unknown %v", name, ids(v), decided, v.RuledOut, v.Unknown)
+		}
+	}
+}
+
+// What a check found comes before a text, however many errors have the text.
+func TestChecksComeBeforeTexts(t *testing.T) {
+	var symptoms []Symptom
+	for _, to := range []string{"contoso", "contoso", "fabrikam", "fabrikam", "tailspin"} {
+		symptoms = append(symptoms, Symptom{Text: "ErrorProxyRequestProcessingFailed", Direction: OnlineToOnprem,
+			From: "online", To: to})
+	}
+	v := Decide([]check.Result{silent}, symptoms)
+	if got := ids(v); len(got) < 2 || got[0] != "autodiscover.unreachable" || !v.Causes[0].Decided {
+		t.Error(got)
+	}
+}
+
+// A check that fails explains what it breaks without a word in the error: on its way, in its direction,
+// of lookups or of mail. A warning breaks nothing.
+func TestWhatACauseBreaks(t *testing.T) {
+	warning, elsewhere := silent, silent
+	warning.Status, elsewhere.Scope = check.StatusWarn, "fabrikam"
+	wordless := Symptom{Text: "no", Direction: OnlineToOnprem, From: "online", To: "contoso"}
+	back, mail := wordless, wordless
+	back.Direction, back.From, back.To = OnpremToOnline, "contoso", "online"
+	mail.Message = true
+	for name, tt := range map[string]struct {
+		result  check.Result
+		symptom Symptom
+		want    bool
+	}{
+		"the lookup":          {silent, wordless, true},
+		"a server":            {found("autodiscover.answers", "contoso: ex1", check.StatusFail, ""), wordless, true},
+		"a warning":           {warning, wordless, false},
+		"another forest":      {elsewhere, wordless, false},
+		"the other direction": {silent, back, false},
+		"mail":                {silent, mail, false},
+	} {
+		v := Decide([]check.Result{tt.result}, []Symptom{tt.symptom}).Explaining()
+		if got := slices.Contains(ids(v), "autodiscover.unreachable"); got != tt.want {
+			t.Errorf("%s: %v", name, ids(v))
+		}
+	}
+}
+
+// Of what two checks found, only that which breaks the lookup explains it.
+func TestExplainingKeepsWhatExplains(t *testing.T) {
+	v := Decide([]check.Result{silent, off}, []Symptom{outbound})
+	if got := ids(v); !slices.Contains(got, "autodiscover.unreachable") || got[0] != "ews.off-online" {
+		t.Error(got)
+	}
+	if got := ids(v.Explaining()); slices.Contains(got, "autodiscover.unreachable") || got[0] != "ews.off-online" {
+		t.Error(got)
+	}
+}
+
+// A warning is weaker than a failure, a cause that a check decided has nothing unknown, and a missing
+// right shows causes of rights alone.
+func TestEvidence(t *testing.T) {
+	warning, broken := off, off
+	warning.Status = check.StatusWarn
+	broken.Status, broken.Scope = check.StatusError, "other"
+	fails, warns := Decide([]check.Result{off}, nil), Decide([]check.Result{warning}, nil)
+	if len(fails.Causes) != 1 || len(warns.Causes) != 1 || warns.Causes[0].Confidence >= fails.Causes[0].Confidence {
+		t.Errorf("%+v, %+v", fails, warns)
+	}
+	if v := Decide([]check.Result{off, broken}, nil); len(v.Causes) != 1 || len(v.Unknown) > 0 {
+		t.Errorf("%+v", v)
+	}
+	skipped := off
+	skipped.Status, skipped.MissingRights = check.StatusSkip, []msg.Text{msg.Plain("Get-OrganizationConfig")}
+	for _, c := range Decide([]check.Result{skipped}, nil).Causes {
+		if row, _ := Find(c.ID); row.Layer != "access" {
+			t.Errorf("a missing right shows %s", c.ID)
+		}
+	}
+}
+
+// The checks that decide are those of what the errors suggest and of all causes on the way; those that
+// read every user are left out unless an error suggests them.
+func TestDeciders(t *testing.T) {
+	in, out := Deciders([]Symptom{inbound}), Deciders([]Symptom{outbound})
+	if !slices.Contains(in, "autodiscover.answers") || slices.Contains(in, "tenant.ews-switch") ||
+		!slices.Contains(out, "tenant.ews-switch") {
+		t.Error(in, out)
+	}
+	isSlow := func(id string) bool { return strings.HasPrefix(id, "directory.") }
+	if slices.ContainsFunc(out, isSlow) {
+		t.Error(out)
+	}
+	row := Rows()[slices.IndexFunc(Rows(), func(r Row) bool { return len(r.Texts) > 0 && slices.ContainsFunc(r.Checks, isSlow) })]
+	told := Deciders([]Symptom{{Text: strings.ReplaceAll(row.Texts[0], "*", "x"), Direction: AnyDirection, From: "contoso",
+		To: "online"}})
+	if !slices.ContainsFunc(told, isSlow) {
+		t.Errorf("%s suggests none of %v", row.Texts[0], row.Checks)
+	}
+}
