@@ -149,3 +149,22 @@ func TestDeciders(t *testing.T) {
 		t.Errorf("%s suggests none of %v", row.Texts[0], row.Checks)
 	}
 }
+
+// A wrapper and what works as designed come after the cause that is wrapped.
+func TestWrappersComeLast(t *testing.T) {
+	wrappers := 0
+	for _, r := range Rows() {
+		if !r.Wrapper || len(r.Texts) == 0 {
+			continue
+		}
+		wrappers++
+		text := strings.ReplaceAll(r.Texts[0], "*", "x") + ": Autodiscover failed"
+		v := Decide([]check.Result{silent}, []Symptom{{Text: text, Direction: OnlineToOnprem, From: "online", To: "contoso"}})
+		if len(v.Causes) == 0 || v.Causes[0].ID == r.ID {
+			t.Errorf("%s is first: %v", r.ID, ids(v))
+		}
+	}
+	if wrappers == 0 {
+		t.Error("the table has no wrapper")
+	}
+}
