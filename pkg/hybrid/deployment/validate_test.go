@@ -277,6 +277,10 @@ func TestVerdict(t *testing.T) {
 			"a@x does not see b@y yet: pending, normal until 14:05"},
 		"a check": {Validation{Checks: &check.Report{Results: []check.Result{bad}}}, freebusy.Failed, "contoso",
 			"Exchange", "certificates.auth", ""},
+		"a lookup before a check": {Validation{Matrix: []freebusy.Answer{failed}, Checks: &check.Report{
+			Results: []check.Result{bad}}}, freebusy.Failed, "contoso", "Exchange", "oauth.application-not-active", ""},
+		"a failed check before what is unknown": {Validation{Matrix: []freebusy.Answer{unknown}, Checks: &check.Report{
+			Results: []check.Result{bad}}}, freebusy.Failed, "contoso", "Exchange", "certificates.auth", ""},
 		"a mailbox": {Validation{Remarks: []Remark{{Side: "contoso", Status: freebusy.Failed, Text: "twice"}}},
 			freebusy.Failed, "contoso", "directory", "", "twice"},
 	} {
