@@ -57,6 +57,8 @@ func TestExchange(t *testing.T) {
 		v.MRSProxy = kind == "EWS"
 		return v
 	}
+	powershell := vdir("PowerShell", "PowerShell", "http://ex1.contoso.example/powershell", "")
+	powershell.InternalAuth = 1 // Basic
 	want := &directory.Exchange{
 		Organization: directory.Organization{Object: o("Contoso"), ProductID: "15.02.2562.017", ObjectVersion: 16763},
 		Servers: []directory.Server{{Object: o("EX1"), FQDN: "ex1.contoso.example",
@@ -101,7 +103,7 @@ func TestExchange(t *testing.T) {
 				"https://mail.contoso.example/Microsoft-Server-ActiveSync"),
 			vdir("OAB", "OAB", "https://ex1.contoso.example/OAB", "https://mail.contoso.example/OAB"),
 			vdir("owa", "OWA", "https://ex1.contoso.example/owa", "https://mail.contoso.example/owa"),
-			vdir("PowerShell", "PowerShell", "http://ex1.contoso.example/powershell", ""),
+			powershell,
 		},
 		SendConnectors: []directory.SendConnector{{Object: o("Outbound to Office 365"),
 			AddressSpaces: []string{"SMTP:contoso.mail.onmicrosoft.com;1"}}},
