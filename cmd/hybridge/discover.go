@@ -77,7 +77,7 @@ func (t *task) discover(ctx context.Context, scenario string, domains []string) 
 	v := report.View{Name: "init"}
 	for _, g := range found.Gaps {
 		v.Blocks = append(v.Blocks, report.Paragraph{Label: msg.Of("not found"),
-			Text: msg.Plain(g.What + ": " + g.Why.String()), Tone: report.Caution})
+			Text: msg.Of("%s: %s", g.What, g.Why), Tone: report.Caution})
 	}
 	for _, root := range found.Hybrid {
 		v.Blocks = append(v.Blocks, report.Paragraph{Label: msg.Of("hybrid"),

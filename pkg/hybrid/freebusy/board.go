@@ -1,7 +1,6 @@
 package freebusy
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -76,7 +75,7 @@ func (b *Board) View(most int, now time.Time) report.View {
 	t := report.Table{Columns: columns}
 	for _, row := range rows {
 		t.Rows = append(t.Rows, []msg.Text{msg.Plain(string(row.Status)), msg.Plain(row.Direction),
-			row.Lookup().Question(), msg.Plain(row.Probe), msg.Plain(fmt.Sprintf("%d ms", row.LatencyMS)),
+			row.Lookup().Question(), msg.Plain(row.Probe), msg.Of("%d ms", row.LatencyMS),
 			msg.Plain(clock(row.since, now))})
 	}
 	v := r.View()
