@@ -211,7 +211,7 @@ func TestNotRouted(t *testing.T) {
 }
 
 // TestNoOrganization plans nothing in WorkMail where the account has no such organization, makes
-// none, and says how many days are left.
+// none without its directory in the answers, and says how many days are left.
 func TestNoOrganization(t *testing.T) {
 	d := openLab(t, lab.Options{Forests: 1, Clouds: []string{lab.WorkMail}})
 	d.answers.WorkMail.Organization = "woodgrove"
@@ -219,7 +219,7 @@ func TestNoOrganization(t *testing.T) {
 	if err == nil || len(plan.Changes) > 0 {
 		t.Fatalf("%v, %v", changed(plan), err)
 	}
-	for _, want := range []string{`no organization "woodgrove"`, "hybridge creates none", "ends in "} {
+	for _, want := range []string{`no organization "woodgrove"`, "names its AD Connector (workmail.directory)", "ends in "} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: want %q", err, want)
 		}

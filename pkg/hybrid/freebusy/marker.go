@@ -130,8 +130,8 @@ func (m Marker) shows(v View, w Window) error {
 	case last <= len(slots) && !strings.Contains(slots[first:last], "0"):
 		return nil
 	case !strings.Contains(slots, "1"):
-		return &refusal{fmt.Sprintf("the marker from %s to %s does not show, nor anything else: the answer is free at all "+
-			"times, and not that of the calendar", from, to)}
+		return &refusal{fmt.Sprintf("the marker from %s to %s does not show, nor anything else: the answer is free at "+
+			"all times, and not that of the calendar", from, to)}
 	}
 	return &refusal{fmt.Sprintf("the marker from %s to %s does not show at its time: Exchange Server builds "+
 		"15.2.2562.41 to 15.2.2562.46 shift times by the asker's offset from UTC", from, to)}

@@ -81,7 +81,8 @@ func (r *round) run(ctx context.Context, rows [][]Answer, which []int) {
 		rows[i] = nil
 		p, err := Home(ctx, r.premises, l.pair.From)
 		if err != nil {
-			nowhere := Answer{From: l.pair.From, To: l.pair.To, Direction: r.first(l.pair.From) + " -> ?", Probe: "lookup"}
+			nowhere := Answer{From: l.pair.From, To: l.pair.To, Probe: "lookup",
+				Direction: r.first(l.pair.From) + " -> ?"}
 			rows[i] = []Answer{settle(nowhere, err, true)}
 			r.observe(rows[i][0])
 			continue
