@@ -14,8 +14,12 @@ release() { # DIRECTORY
 	git clone --quiet "$top" "$1"
 	(cd "$1" && goreleaser release --snapshot --clean >"$1.log" 2>&1) || { tail -40 "$1.log"; exit 1; }
 	# The two files that goreleaser writes for itself name the directory and the time.
-	(cd "$1/dist" && find . -type f ! -name artifacts.json ! -name metadata.json ! -name config.yaml -print0 | sort -z |
-		xargs -0 sha256sum) >"$1.sums"
+	# winget's manifest names the day, and its two processors in any sequence.
+	(cd "$1/dist" && {
+		find . -type f ! -name artifacts.json ! -name metadata.json ! -name config.yaml ! -path './winget/*' -print0 | sort -z |
+			xargs -0 sha256sum
+		find ./winget -type f | sort | while read -r f; do echo "$(grep -v '^ReleaseDate' "$f" | sort | sha256sum) $f"; done
+	}) >"$1.sums"
 }
 release "$work/one"
 if [ "${1:-}" != --once ]; then
