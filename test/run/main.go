@@ -21,7 +21,7 @@ type event struct {
 }
 
 func main() {
-	args := append([]string{"test", "-json", "-timeout", "40m"}, os.Args[1:]...)
+	args := append([]string{"test", "-json", "-timeout", "75m"}, os.Args[1:]...)
 	cmd := exec.Command("go", append(args, "./...")...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

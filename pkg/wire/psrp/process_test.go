@@ -27,7 +27,7 @@ const standIn = "HYBRIDGE_TEST_POWERSHELL"
 func TestPowerShellProcess(t *testing.T) {
 	behaviour := os.Getenv(standIn)
 	if behaviour == "" {
-		t.Skip("run by other tests")
+		return // other tests run it
 	}
 	switch behaviour {
 	case "hangs":
