@@ -3,7 +3,8 @@ SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
 DATE := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
-LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+# Functions start at multiples of 16 bytes instead of 32: 0.2 MB less.
+LDFLAGS := -s -w -funcalign=16 -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 # Calls within hybridge are not inlined: 1.6 MB less. Within its modules they are.
 GCFLAGS := -gcflags=./...=-l
 GOBUILD := CGO_ENABLED=0 go build -trimpath $(GCFLAGS) -ldflags '$(LDFLAGS)'
@@ -66,7 +67,9 @@ peers:
 # Everything that is generated: the schema, the reference pages and, where the full cmdlet reference lies beside the checkout, the
 # catalogue that is taken from it. The order counts: the pages are made from the schema.
 docs:
-	go test ./pkg/config/answers -run 'TestSchema$$|TestTemplateFiles' -count=1 -update
+	go test ./pkg/config/answers -run 'TestSchema$$' -count=1 -update
+	go test ./templates -run TestPacked -count=1 -update
+	go test ./pkg/config/answers -run 'TestTemplateFiles' -count=1 -update
 	@if [ -e ../shared/reference/exchange-cmdlets.json ]; then \
 		echo "go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -update"; \
 		go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -count=1 -update; \

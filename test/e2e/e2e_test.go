@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "hybridge")
-	build := exec.Command("go", "build", "-gcflags=../../...=-l", "-ldflags", "-s -w", "-o", binary,
+	build := exec.Command("go", "build", "-gcflags=../../...=-l", "-ldflags", "-s -w -funcalign=16", "-o", binary,
 		"../../cmd/hybridge")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
