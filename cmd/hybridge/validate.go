@@ -21,6 +21,7 @@ type questioned interface {
 
 func newValidateCommand(a app) *cobra.Command {
 	var o deployment.ValidateOptions
+	var from *fromSnapshot
 	var list strings.Builder
 	var ids []string
 	for _, s := range deployment.Subjects() {
@@ -42,19 +43,23 @@ Subjects; without one, all checks and all lookups:
 The rights of each are in: hybridge help validate-rights. A file with connections alone is enough:
 hybridge init --scenario help-desk.
 
+With --snapshot, the checks answer from what collect wrote. A snapshot holds no lookup: free/busy is unknown.
+
 Exits 0 when nothing is wrong, 3 when something failed, 4 when a sign-in or a right is missing, 9 when
 something could not be seen.`,
 		Example: `  hybridge validate freebusy anna@contoso.com bob@fabrikam.com -f answers.yaml
   hybridge validate freebusy 'Anna <anna@contoso.com>' bob@fabrikam.com --both-directions
   hybridge validate user anna@contoso.com -o markdown > ticket.md
   hybridge validate oauth -f answers.yaml
-  hybridge validate -f answers.yaml`,
+  hybridge validate -f answers.yaml
+  hybridge validate mailflow --snapshot snapshot.json`,
 		ValidArgs: ids,
 		Args:      func(_ *cobra.Command, args []string) error { return subjectArgs(args, ids) },
 	}
 	c.Flags().StringVar(&o.From, "from", "", "freebusy: `ADDRESS` of the user who looks")
 	c.Flags().StringVar(&o.To, "to", "", "freebusy: `ADDRESS` of the mailbox that is looked up")
 	c.Flags().BoolVar(&o.Both, "both-directions", false, "freebusy: look up the other direction too")
+	from = snapshotFlag(c)
 	return a.verb(c, testTraits, func(ctx context.Context, t *task, args []string) error {
 		if len(args) > 0 {
 			o.Subject, args = args[0], args[1:]
@@ -82,7 +87,7 @@ something could not be seen.`,
 		if err := addresses(&o.From, &o.To, &o.User); err != nil {
 			return err
 		}
-		if err := t.open(ctx); err != nil {
+		if err := t.openFrom(ctx, from); err != nil {
 			return err
 		}
 		return runValidate(ctx, t, t.deployed, o)

@@ -90,7 +90,7 @@ func same(t *testing.T, d *Deployment) Snapshot {
 
 // kindsOfFailure are faults that make systems fail, each in a different way.
 var kindsOfFailure = []string{"mail.port-closed", "servers.gone", "workmail.organization-missing",
-	"workmail.token-expired"}
+	"workmail.no-interoperability", "workmail.token-expired"}
 
 // A snapshot gives the same checks and the same plan as the systems that it was made of, byte for
 // byte: also where systems are broken.

@@ -16,6 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -203,6 +204,14 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 			}
 		}
 		premises = append(premises, amazon)
+	}
+	if d.tape.Replays() {
+		for i, p := range premises {
+			premises[i].Ask = func(context.Context, []freebusy.Pair, freebusy.Window) ([]freebusy.Seen, error) {
+				return nil, fmt.Errorf("free/busy as %s answers now: %w", p.Name, snapshot.ErrNotHeld)
+			}
+			premises[i].Proofs = nil
+		}
 	}
 	return premises, func() {
 		for _, c := range clients {

@@ -13,6 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 )
 
 // ErrNoDomain says that a domain is in none of the answers' lists.
@@ -245,14 +246,18 @@ func sideOfScope(scope string) string {
 }
 
 func (v *Validation) byUnknown(answers.Answers) bool {
-	unknown := func(side string, text msg.Text) bool {
+	unknown := func(side string, text msg.Text, cause error) bool {
 		v.Verdict = Verdict{Status: freebusy.Unknown, Text: text, Side: side,
 			Next: msg.Of("make it reachable, or give the account the right, and validate again")}
+		if errors.Is(cause, snapshot.ErrNotHeld) {
+			v.Verdict.Next = msg.Of("what is asked now is in no snapshot: validate where the systems are reachable, " +
+				"without --snapshot")
+		}
 		return true
 	}
 	for _, a := range v.Matrix {
 		if a.Status == freebusy.Unknown {
-			unknown(asker(a.Direction), msg.Of("whether %s sees %s is unknown: %s", a.From, a.To, a.Gist()))
+			unknown(asker(a.Direction), msg.Of("whether %s sees %s is unknown: %s", a.From, a.To, a.Gist()), a.Cause)
 			switch {
 			case errors.Is(a.Cause, freebusy.ErrNoRecipient):
 				v.Verdict.Owner = "directory"
@@ -265,13 +270,13 @@ func (v *Validation) byUnknown(answers.Answers) bool {
 	}
 	for _, r := range v.Remarks {
 		if r.Status == freebusy.Unknown {
-			return unknown(r.Side, msg.Plain(r.Text))
+			return unknown(r.Side, msg.Plain(r.Text), r.cause)
 		}
 	}
 	if v.Checks != nil {
 		for _, r := range v.Checks.Results {
 			if r.Status == check.StatusError && r.Severity != check.Warn || len(r.MissingRights) > 0 {
-				return unknown(sideOfScope(r.Scope), r.Summary)
+				return unknown(sideOfScope(r.Scope), r.Summary, nil)
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -427,7 +428,7 @@ func divisible(err error) bool {
 	case errors.Is(err, context.DeadlineExceeded):
 		return true
 	case errors.Is(err, context.Canceled), errors.Is(err, link.ErrAccess), errors.Is(err, link.ErrUnreachable),
-		errors.Is(err, link.ErrUntrusted), errors.Is(err, exchange.ErrNoCmdlet):
+		errors.Is(err, link.ErrUntrusted), errors.Is(err, exchange.ErrNoCmdlet), errors.Is(err, snapshot.ErrNotHeld):
 		return false
 	case errors.As(err, &fault):
 		return !fault.Temporary()

@@ -11,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -265,13 +266,17 @@ func settle(a Answer, err error, before bool) Answer {
 	case errors.As(err, &no):
 		a.Status = Failed
 	case before, errors.As(err, &none), errors.Is(err, context.Canceled), errors.Is(err, exchange.ErrNoCmdlet),
-		errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess):
+		errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess),
+		errors.Is(err, snapshot.ErrNotHeld):
 		a.Status = Unknown
 	default:
 		a.Status = Failed
 	}
 	if err != nil {
 		a.Error, a.Cause = err.Error(), err
+		if errors.Is(err, snapshot.ErrNotHeld) {
+			return a // the words of the question are no symptom
+		}
 		a.Diagnosis = suspected(a)
 	}
 	return a

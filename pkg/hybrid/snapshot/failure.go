@@ -71,6 +71,10 @@ type (
 		Proxy string
 		Err   error
 	}
+	workMailError struct {
+		Operation, Code, Message string
+		Status                   int
+	}
 	nameError struct {
 		Err, Name, Server              string
 		IsTimeout, IsTemporary, Absent bool
@@ -137,6 +141,7 @@ func (c *codec) failure(err error) (Failure, error) {
 	var (
 		record *exchange.Error
 		graph  *entra.Error
+		amazon *workmail.Error
 		host   *link.HostError
 		proxy  *link.ProxyError
 		step   *smtp.StepError
@@ -150,6 +155,9 @@ func (c *codec) failure(err error) (Failure, error) {
 	}
 	if errors.As(err, &graph) {
 		add("graph", *graph)
+	}
+	if errors.As(err, &amazon) {
+		add("workmail", workMailError{amazon.Operation, amazon.Code, amazon.Message, amazon.Status})
 	}
 	if errors.As(err, &host) && host.Err != err { //nolint:errorlint // the error itself would not end
 		add("host", hostError{host.Host, host.Err})
@@ -212,6 +220,10 @@ func (c *codec) typed(t Typed) (error, error) {
 	case "graph":
 		var e entra.Error
 		return &e, c.decode(t.Value, reflect.ValueOf(&e).Elem())
+	case "workmail":
+		var e workMailError
+		err := c.decode(t.Value, reflect.ValueOf(&e).Elem())
+		return &workmail.Error{Operation: e.Operation, Code: e.Code, Message: e.Message, Status: e.Status}, err
 	case "host":
 		var e hostError
 		err := c.decode(t.Value, reflect.ValueOf(&e).Elem())

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
@@ -110,6 +111,7 @@ func TestErrorsCome(t *testing.T) {
 		&smtp.StepError{Address: "mail:25", Step: smtp.Connect, Waited: time.Second, Err: fmt.Errorf("dial: %w",
 			os.ErrDeadlineExceeded)},
 		&smtp.StepError{Address: "mail:25", Step: smtp.StartTLS, Err: &smtp.ReplyError{Command: "STARTTLS", Code: 454}},
+		fmt.Errorf("w: %w", &workmail.Error{Operation: "Get", Code: "ResourceNotFoundException", Status: 400}),
 		&exchange.Error{Cmdlet: "Get-Y", ExceptionType: "ManagementObjectNotFoundException"},
 	} {
 		_, got := kept(t, "", err)
@@ -128,6 +130,10 @@ func TestErrorsCome(t *testing.T) {
 		var h, g *link.HostError
 		if errors.As(err, &h) != errors.As(got, &g) || h != nil && h.Host != g.Host {
 			t.Errorf("%v: host differs", err)
+		}
+		var amazon, told *workmail.Error
+		if errors.As(err, &amazon) != errors.As(got, &told) || amazon != nil && *amazon != *told {
+			t.Errorf("%v: WorkMail's error %v, want %v", err, told, amazon)
 		}
 		var step, after *smtp.StepError
 		if errors.As(err, &step) != errors.As(got, &after) || step != nil && (step.Step != after.Step ||
