@@ -32,6 +32,8 @@ type Answers struct {
 	ValidateOnly bool      `yaml:"validateOnly,omitempty" json:"validateOnly,omitempty" example:"true"`
 	Features     []Feature `yaml:"features,omitempty" json:"features,omitempty"`
 	Retire       []Retired `yaml:"retire,omitempty" json:"retire,omitempty"`
+	// What becomes of the hybrid itself. Default: it is set up and kept.
+	Hybrid *Hybrid `yaml:"hybrid,omitempty" json:"hybrid,omitempty"`
 	// The Exchange Online tenant.
 	ExchangeOnline *ExchangeOnline `yaml:"exchangeOnline,omitempty" json:"exchangeOnline,omitempty"`
 	// The Amazon WorkMail organization.

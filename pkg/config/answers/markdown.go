@@ -47,6 +47,7 @@ var parts = []struct {
 	of        reflect.Type
 }{
 	{"top", "The file", "", reflect.TypeFor[Answers]()},
+	{"hybrid", "hybrid", "hybrid", reflect.TypeFor[Hybrid]()},
 	{"exchangeonline", "exchangeOnline", "exchangeOnline", reflect.TypeFor[ExchangeOnline]()},
 	{"workmail", "workmail", "workmail", reflect.TypeFor[WorkMail]()},
 	{"workmail-export", "workmail.export", "workmail.export", reflect.TypeFor[Export]()},

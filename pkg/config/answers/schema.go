@@ -32,6 +32,8 @@ var enumerations = map[string][]string{
 	"ExchangeOnline.richCoexistence": {RichCoexistenceAuto, RichCoexistenceEWS, RichCoexistenceGraph},
 	"ExchangeOnline.via":             {ViaAPI, ViaModule, ViaAuto},
 	"Exchange.via":                   {ViaRemote, ViaLocal, ViaSnapIn, ViaAuto},
+	"Hybrid.state":                   {Leaving},
+	"Hybrid.leaveBehind[]":           Remains(),
 	"WorkMail.region":                {"us-east-1", "us-west-2", "eu-west-1"},
 	"WorkMail.state":                 {Leaving},
 	"WorkMail.to":                    {ToExchange, ToExchangeOnline},

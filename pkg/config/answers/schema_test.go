@@ -147,6 +147,7 @@ var patterns = map[string]string{
 	"Network.insecureHosts[]": "^" + hostForm + "$", "Network.ehloName": "^" + hostForm + "$",
 	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",
+	"Hybrid.filtered[]":   domainForm,
 	"WorkMail.directory":  DirectoryForm,
 	"Receiver.url":        `^https://[^\s/?#@<>]+(/[^\s?#]*)?$`,
 	"CheckRule.id":        checkForm, "CheckRule.expires": dateForm,

@@ -324,6 +324,9 @@ func (v *validation) rules(a *Answers) {
 		v.workMail(w)
 	}
 	v.forests(a)
+	if h := a.Hybrid; h != nil {
+		v.hybrid(a, h)
+	}
 	network := []string{"network"}
 	v.list(append(network, "resolvers"), a.Network.Resolvers, hostPort)
 	v.single(append(network, "caFile"), &a.Network.CAFile, filePath)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Leaving is the state of an organization that leaves WorkMail; ToExchange and ToExchangeOnline say
-// where to.
+// Leaving is the state of an organization that leaves WorkMail, or hybrid; ToExchange and
+// ToExchangeOnline say where to.
 const (
 	Leaving          = "leaving"
 	ToExchange       = "exchange"

@@ -269,7 +269,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	}
 	resources, left := derived.Resources, derived.LeftOut
 	switch {
-	case len(resources)+len(left) > 0:
+	case len(resources)+len(left) > 0, d.answers.Hybrid.IsLeaving():
 	case facts.Tenant == nil && facts.WorkMail == nil:
 		d.warn("nothing is planned: the answers file names no cloud (exchangeOnline, workmail), and nothing is " +
 			"configured between forests yet")

@@ -27,7 +27,7 @@ func Unwanted(
 		k := kindNamed(c.Kind)
 		if k == nil || c.After == nil || !removable(k) || topicOf(k).Verb != "" || !here(set, c) ||
 			!hasLeft(set, k, c) ||
-			undecided(k, left) {
+			undecided(k, left) || topicOf(k).leaves(set.Answers) { // the way out goes in stages
 			continue
 		}
 		if slices.ContainsFunc(resources, func(r change.Resource) bool { return r.ID() == c.ID }) ||
@@ -146,6 +146,9 @@ func Shrink(
 			}
 		}
 		if len(without) > 0 {
+			for property, elements := range r.Without { // of the way out of hybrid
+				without[property] = append(without[property], elements...)
+			}
 			out[i].Without = without
 			out[i].Reason = msg.Of("%s; domains that left the answers file leave it", r.Reason)
 		}

@@ -141,7 +141,7 @@ func (p *Planner) ownerOf(ctx context.Context, key entra.KeyCredential) (string,
 // usesSharedKey says why a forest may still sign in to the tenant as the shared application; zero
 // when it does not.
 func (p *Planner) usesSharedKey(ctx context.Context, forest *fact.Side) (msg.Text, error) {
-	if !hybridApplication.wanted(p.Answers.Features) {
+	if p.Answers.Hybrid.IsLeaving() || !hybridApplication.wanted(p.Answers.Features) {
 		coexistence, err := p.coexistence(ctx)
 		if err != nil {
 			return msg.Text{}, err
@@ -293,21 +293,26 @@ var workarounds = &Topic{
 				p.Note(msg.Of("the setting override %s is a workaround for %s, and every server has the update: plan "+
 					"with retire: [workarounds] to remove it", o.Name, w.Fault))
 			default:
-				properties := change.Properties{"Component": o.Component, "Section": o.Section}
-				for name, value := range map[string]string{"MinVersion": o.MinVersion, "MaxVersion": o.MaxVersion} {
-					if value != "" {
-						properties[name] = value
-					}
-				}
-				if len(o.Servers) > 0 {
-					properties["Server"] = o.Servers
-				}
 				p.Remove(settingOverride, p.at(), "workaround:"+strings.ToLower(o.Name), o.Name,
-					msg.Of("it is a workaround for %s, and every server has the update", w.Fault), properties)
+					msg.Of("it is a workaround for %s, and every server has the update", w.Fault), limitsOf(o))
 			}
 		}
 		return nil
 	},
+}
+
+// limitsOf returns the properties by which an override is recognized.
+func limitsOf(o fact.SettingOverride) change.Properties {
+	properties := change.Properties{"Component": o.Component, "Section": o.Section}
+	for name, value := range map[string]string{"MinVersion": o.MinVersion, "MaxVersion": o.MaxVersion} {
+		if value != "" {
+			properties[name] = value
+		}
+	}
+	if len(o.Servers) > 0 {
+		properties["Server"] = o.Servers
+	}
+	return properties
 }
 
 // movesOff closes MRSProxy where the answers want it closed and no mailbox is moved.

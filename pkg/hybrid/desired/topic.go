@@ -57,7 +57,7 @@ func Topics() []*Topic {
 		copiedRules,
 		mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
 		workMailCreation, workMailDomains, workMailUsers, workMailLookups, workMailRouting, workMailExit,
-		transportRotation, authRotation,
+		transportRotation, authRotation, hybridExit,
 	}
 }
 
@@ -84,7 +84,7 @@ func (t *Topic) wanted(features []answers.Feature) bool {
 
 // in reports whether answers need the topic: they name its cloud, and one of its features.
 func (t *Topic) in(a answers.Answers) bool {
-	return t.Verb == "" && Named(a, t.Cloud) && t.wanted(a.Features) && (t.Asked == nil || t.Asked(a))
+	return t.Verb == "" && !t.leaves(a) && Named(a, t.Cloud) && t.wanted(a.Features) && (t.Asked == nil || t.Asked(a))
 }
 
 // manages reports whether answers need the topic's kinds.

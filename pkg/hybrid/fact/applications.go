@@ -221,6 +221,9 @@ type AuthServer struct {
 	Name, Type, Realm     string
 	ApplicationIdentifier string
 	Enabled               bool
+	// DefaultEndpoint says that clients of the organization sign in there
+	// (IsDefaultAuthorizationEndpoint): hybrid modern authentication.
+	DefaultEndpoint bool
 }
 
 const getAuthServer = "Get-AuthServer"
@@ -236,6 +239,7 @@ func readAuthServer(o exchange.Object) (a AuthServer, err error) {
 	a.Realm, _ = o.String("Realm")
 	a.ApplicationIdentifier, _ = o.String("ApplicationIdentifier")
 	a.Enabled, _ = o.Bool("Enabled")
+	a.DefaultEndpoint, _ = o.Bool("IsDefaultAuthorizationEndpoint")
 	return a, nil
 }
 
