@@ -164,18 +164,17 @@ var nothingNeeded = ExitStage{
 		if err != nil {
 			return nil, err
 		}
-		if n := len(local.Names); n > 0 {
-			found("%s on-premises, which move to Exchange Online first: %s", atLeast(n, local.More, "mailbox", "mailboxes"),
-				firstNames(local.Names))
+		if len(local.Names) > 0 {
+			found("%s on-premises, to be moved to Exchange Online first: %s", residents(local), firstNames(local.Names))
 		}
 		if !behind(answers.RemainPublicFolders) {
 			folders, err := fact.PublicFolderMailboxes.In(ctx, p.Forest)
 			if err != nil {
 				return nil, err
 			}
-			if n := len(folders.Names); n > 0 {
-				found("%s with public folders on-premises, which move to Exchange Online first (or leaveBehind: "+
-					"[publicFolders]): %s", atLeast(n, folders.More, "mailbox", "mailboxes"), firstNames(folders.Names))
+			if len(folders.Names) > 0 {
+				found("%s with public folders on-premises, to be moved to Exchange Online first (or leaveBehind: "+
+					"[publicFolders]): %s", residents(folders), firstNames(folders.Names))
 			}
 		}
 		if left, err := p.moving(ctx); err != nil {
@@ -232,12 +231,13 @@ var nothingNeeded = ExitStage{
 	},
 }
 
-// atLeast counts things of which not all may have been read.
-func atLeast(n int, more bool, one, many string) msg.Text {
-	if more {
-		return msg.Of("more than %s", msg.Count(n, "%s "+one, "%s "+many))
+// residents counts mailboxes of which not all may have been read.
+func residents(r fact.Residents) msg.Text {
+	n := msg.Count(len(r.Names), "%s mailbox", "%s mailboxes")
+	if r.More {
+		return msg.Of("more than %s", n)
 	}
-	return msg.Count(n, "%s "+one, "%s "+many)
+	return n
 }
 
 // firstNames shows some names of a list.

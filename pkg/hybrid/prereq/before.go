@@ -74,6 +74,10 @@ func Recheck(
 	all := Checks()
 	var checks []Check
 	ids := before(all, p)
+	if set.Answers.Hybrid.IsLeaving() {
+		// The others judge whether hybrid works, and a stage takes a part of it away.
+		ids = slices.DeleteFunc(ids, func(id check.ID) bool { return id.Category() != "access" })
+	}
 	for _, c := range all {
 		if slices.Contains(ids, c.ID) {
 			c.Needs = slices.DeleteFunc(slices.Clone(c.Needs), func(id check.ID) bool {

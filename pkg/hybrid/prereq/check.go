@@ -67,7 +67,8 @@ func Checks() []Check {
 		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks, upkeep,
 		migrationChecks, oauthChecks,
 		tenantChecks, tenantStateChecks, lookupChecks,
-		workMailChecks, workMailRightsChecks, workMailExitChecks, workMailMigratorChecks, objectChecks())
+		workMailChecks, workMailRightsChecks, workMailExitChecks, workMailMigratorChecks, hybridExitChecks(),
+		objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own
@@ -106,6 +107,9 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 		// Few organizations have WorkMail. A selection may name its checks all the same.
 		checks = slices.DeleteFunc(checks, Check.ofWorkMail)
 	}
+	if !set.Answers.Hybrid.IsLeaving() && len(o.Only)+len(o.Skip) == 0 {
+		checks = slices.DeleteFunc(checks, Check.ofHybridExit)
+	}
 	if !set.Answers.BetweenForests() && len(o.Only)+len(o.Skip) == 0 {
 		checks = slices.DeleteFunc(checks, Check.ofLookups)
 	}
@@ -138,7 +142,12 @@ func declarations(checks []Check) []check.Check[Input] {
 			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs,
 			Each:    c.Each,
 			Timeout: cmp.Or(c.Timeout, defaultLimit),
-			Run:     func(ctx context.Context, in Input) check.Result { return c.complete(ctx, in, c.Run(ctx, in)) },
+			Run: func(ctx context.Context, in Input) check.Result {
+				if c.taken(ctx, in) {
+					return check.NotApplicable("the organization leaves hybrid: the checks leaving.* say how far it is")
+				}
+				return c.complete(ctx, in, c.Run(ctx, in))
+			},
 		}
 		for _, f := range c.Reads {
 			d.Reads = append(d.Reads, read{f})

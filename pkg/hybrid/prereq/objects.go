@@ -111,6 +111,9 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	if in.Answers.WorkMail.IsLeaving() && slices.Equal(clouds, []fact.At{fact.AtWorkMail}) {
 		return leaves()
 	}
+	if in.Answers.Hybrid.IsLeaving() && slices.Contains(clouds, "") {
+		return check.NotApplicable("the organization leaves hybrid: the checks leaving.* say how far it is")
+	}
 	plan, err := desired.Comparison.In(ctx, in.Organization)
 	switch {
 	case errors.Is(err, desired.ErrRefused), errors.Is(err, desired.ErrNotReady):

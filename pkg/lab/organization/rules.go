@@ -28,6 +28,7 @@ type rule struct {
 var rules = map[string]rule{
 	"AcceptedDomain":             {apply: acceptedDomain},
 	"DistributionGroup":          {apply: distributionGroup},
+	"Mailbox":                    {apply: mailboxAuthority},
 	"AuthServer":                 {prepare: authServerMetadata, apply: authServer},
 	"AuthConfig":                 {apply: authConfig},
 	"IntraOrganizationConnector": {apply: intraOrganizationConnector},
@@ -66,6 +67,15 @@ func given(c Call, parameter string) bool { _, ok := c.Parameters[parameter]; re
 
 // dry reports whether the call must not change anything (-WhatIf).
 func dry(c Call) bool { on, _ := c.Parameters["WhatIf"].(bool); return on }
+
+// mailboxAuthority lets the cloud manage synchronized mailboxes alone.
+func mailboxAuthority(_ *Organization, _ string, r *Record, c Call, _ any) error {
+	if given(c, "IsExchangeCloudManaged") && r.Get("IsDirSynced") != true {
+		return invalid(invalidOperation, "The mailbox '%s' isn't synchronized from an on-premises directory.",
+			r.text("Name"))
+	}
+	return nil
+}
 
 func acceptedDomain(o *Organization, verb string, r *Record, c Call, _ any) error {
 	if verb == "Remove" {

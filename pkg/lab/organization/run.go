@@ -489,6 +489,13 @@ func texts(v any) []string {
 	return nil
 }
 
+// askedFor reports whether a Get cmdlet shows an object: mailboxes of public folders appear only
+// when they are asked for.
+func askedFor(n *noun, r *Record, c Call) bool {
+	asked, _ := c.Parameters["PublicFolder"].(bool)
+	return n.name != "Mailbox" || asked == strings.EqualFold(r.text("RecipientTypeDetails"), "PublicFolderMailbox")
+}
+
 // find runs a Get cmdlet.
 func (o *Organization) find(n *noun, c Call) ([]output, error) {
 	o.mu.Lock()
@@ -525,7 +532,7 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 	}
 	var out []output
 	for _, r := range o.all(n.name) {
-		if identity != "" && !r.is(identity) || !passes(r, filters) {
+		if identity != "" && !r.is(identity) || !passes(r, filters) || !askedFor(n, r, c) {
 			continue
 		}
 		out = append(out, o.print(r, c.Parameters))
