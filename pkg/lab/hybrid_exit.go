@@ -38,7 +38,8 @@ func (l *Lab) LeadToCloud() error {
 		for _, t := range []dns.Type{dns.A, dns.AAAA, dns.CNAME} {
 			l.zone.Remove(name, t)
 		}
-		if err := l.zone.Add(f.domain+". MX 0 "+exchanger(f.domain)+".", name+". CNAME autodiscover.outlook.com."); err != nil {
+		err := l.zone.Add(f.domain+". MX 0 "+exchanger(f.domain)+".", name+". CNAME autodiscover.outlook.com.")
+		if err != nil {
 			return err
 		}
 	}

@@ -143,7 +143,8 @@ type Standing struct {
 type Assignment struct{ Resource, ResourceName, Role string }
 
 // Standings are the service principals by the id of their application.
-var Standings = FromGraphBy("/servicePrincipals?$filter=appId eq '{key}', with its appRoleAssignments", readApplications,
+var Standings = FromGraphBy("/servicePrincipals?$filter=appId eq '{key}', with its appRoleAssignments",
+	readApplications,
 	func(g Graph, ctx context.Context, appID string) (Standing, error) {
 		found, err := g.List(ctx, "/servicePrincipals?"+entra.Filter("appId", appID)+"&$select=id,appId,accountEnabled")
 		if err != nil || len(found) == 0 {

@@ -76,8 +76,8 @@ func judgeStage(ctx context.Context, in Input, stages []desired.ExitStage, i int
 func (c Check) ofHybridExit() bool { return c.ID.Category() == exitCategory }
 
 // endsWithHybrid are the categories of the checks that judge what the way out takes apart.
-var endsWithHybrid = []string{"autodiscover", "certificates", "dns", "edge", "enforcement", "ews", "hybrid", "migration",
-	"oauth", "reachability", "tenant", "transport"}
+var endsWithHybrid = []string{"autodiscover", "certificates", "dns", "edge", "enforcement", "ews", "hybrid",
+	"migration", "oauth", "reachability", "tenant", "transport"}
 
 // taken reports whether the way out has turned what a check judges: MX and autodiscover of its
 // forest, or of all forests, lead to Exchange Online.
