@@ -70,7 +70,7 @@ func dry(c Call) bool { on, _ := c.Parameters["WhatIf"].(bool); return on }
 
 // mailboxAuthority lets the cloud manage synchronized mailboxes alone.
 func mailboxAuthority(_ *Organization, _ string, r *Record, c Call, _ any) error {
-	if given(c, "IsExchangeCloudManaged") && r.Get("IsDirSynced") != true {
+	if given(c, "IsExchangeCloudManaged") && r.get("IsDirSynced") != true {
 		return invalid(invalidOperation, "The mailbox '%s' isn't synchronized from an on-premises directory.",
 			r.text("Name"))
 	}
