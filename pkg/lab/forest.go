@@ -164,6 +164,8 @@ func (f *forestSite) seed() {
 		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
 	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build)
+	o.Seed("ClientAccessService", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server,
+		"AutoDiscoverServiceInternalUri", "https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml")
 	f.upkeep()
 	f.store(f.transport, "IIS, SMTP", false)
 	for _, c := range f.authCertificates {

@@ -70,8 +70,7 @@ func alters(p change.Plan) (out []string) {
 // over, is interrupted and resumed, and in the end every stage is rolled back.
 func TestLeaveHybrid(t *testing.T) {
 	l, keep, leave := exiting(t)
-	accept := apply.Options{Accept: []string{apply.AcceptRemovals, "mrs-proxy-off", "earlier-auth-keys",
-		"attribute-authority"}}
+	accept := apply.Options{Accept: []string{apply.AcceptRemovals, "attribute-authority"}}
 
 	waitsFor := func(text string) {
 		t.Helper()
@@ -110,10 +109,9 @@ func TestLeaveHybrid(t *testing.T) {
 	}
 	run("delete InboundConnector", "delete OnPremisesOrganization", "delete OutboundConnector", "delete SendConnector",
 		"update ReceiveConnector")
-	run("delete AvailabilityAddressSpace", "delete IntraOrganizationConnector", "delete MailboxReplicationProxy",
-		"delete OrganizationRelationship")
-	run("delete AppRoleAssignment", "delete AuthServer", "delete AuthServerApplication", "delete SettingOverride",
-		"update ApplicationKeys", "update PartnerApplication", "update ServicePrincipal", "update ServicePrincipalName")
+	run("delete AvailabilityAddressSpace", "delete IntraOrganizationConnector", "delete OrganizationRelationship")
+	run("delete AppRoleAssignment", "delete AuthServer", "delete KeyCredential", "delete SettingOverride",
+		"update AuthServerApplication", "update PartnerApplication", "update ServicePrincipal", "update ServicePrincipalName")
 	run("update ClientAccessService")
 	run("delete HybridConfiguration")
 

@@ -23,7 +23,7 @@ var trustEnds = ExitStage{
 	Fix: "hybridge plan and hybridge apply take them away. The application itself stays, without keys, consents and " +
 		"sign-in: remove it by hand when no rollback is wanted any more.",
 	Kinds: []*Kind{settingOverride, authServerApplication, authServer, partnerApplication, servicePrincipal,
-		appRoleAssignment, applicationKeyList, servicePrincipalName},
+		appRoleAssignment, keyCredential, servicePrincipalName},
 	Reads: fact.List(fact.Tenant, fact.SettingOverrides, fact.AuthServers, fact.PartnerApplications,
 		fact.DedicatedApplication, fact.Standings, fact.TokenNames),
 	open: func(ctx context.Context, p *Planner) (waits []msg.Text, err error) {
@@ -105,16 +105,15 @@ func (p *Planner) endApplication(ctx context.Context) error {
 	for _, a := range standing.Assignments {
 		p.end(appRoleAssignment, PlaceEntra, name+":"+a.Role, name+" "+cmp.Or(a.ResourceName, a.Resource),
 			msg.Of("Exchange in %s asks the tenant for nothing any more", forest), change.Properties{
-				"principalId": standing.ID, "resourceId": a.Resource, "appRoleId": a.Role},
-			One(authServerApplication, p.at(), evoSTSKey))
+				"principalId": standing.ID, "resourceId": a.Resource, "appRoleId": a.Role})
 	}
 	if standing.ID != "" && standing.Enabled {
 		p.Add(servicePrincipal, PlaceEntra, name, name, msg.Of("nothing signs in as the application any more"),
 			change.Properties{"appId": app.AppID, "accountEnabled": false}, All(PlaceEntra, appRoleAssignment)...)
 	}
-	if len(app.KeyCredentials) > 0 {
-		p.Add(applicationKeyList, PlaceEntra, name, name, msg.Of("the keys of %s open nothing any more", forest),
-			change.Properties{"id": app.ID, "keyCredentials": []any{}}, One(servicePrincipal, PlaceEntra, name))
+	if slices.ContainsFunc(app.KeyCredentials, func(k any) bool { return !fact.Ended(k, p.day()) }) {
+		p.end(keyCredential, PlaceEntra, name, name, msg.Of("the keys of %s open nothing any more", forest),
+			change.Properties{"id": app.ID}, One(servicePrincipal, PlaceEntra, name))
 	}
 	if len(p.out) > before {
 		p.Note(msg.Of("the application %s (%s) stays, without keys, consents and sign-in, so that a rollback finds it. Its "+
@@ -134,8 +133,9 @@ func (p *Planner) endServers(ctx context.Context, tenant string, servers []fact.
 		case strings.EqualFold(s.Type, "AzureAD"):
 			key = evoSTSKey
 			if s.ApplicationIdentifier != "" {
-				p.end(authServerApplication, p.at(), key, s.Name, msg.Of("Exchange signs in to the tenant no longer"),
-					change.Properties{"Type": s.Type, "Realm": tenant}, One(authServer, p.at(), key))
+				p.Add(authServerApplication, p.at(), key, s.Name, msg.Of("Exchange signs in to the tenant no longer"),
+					change.Properties{"Type": s.Type, "Realm": tenant, "ApplicationIdentifier": nil},
+					All(PlaceEntra, appRoleAssignment, servicePrincipal, keyCredential)...)
 			}
 		case strings.EqualFold(s.Type, "MicrosoftACS"):
 			key = "acs"
@@ -143,7 +143,7 @@ func (p *Planner) endServers(ctx context.Context, tenant string, servers []fact.
 			continue
 		}
 		p.end(authServer, p.at(), key, s.Name, msg.Of("tokens of the tenant are taken no longer"),
-			change.Properties{"Type": s.Type, "Realm": tenant})
+			change.Properties{"Type": s.Type, "Realm": tenant}, One(authServerApplication, p.at(), key))
 	}
 	partners, err := fact.PartnerApplications.In(ctx, p.Forest)
 	if err != nil {
