@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,8 +25,7 @@ func exiting(t *testing.T) (l *lab.Lab, keep, leave *Deployment) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	state := t.TempDir()
-	with := func(hybrid *answers.Hybrid) *Deployment {
+	with := func(hybrid *answers.Hybrid, state string) *Deployment {
 		a, err := answers.Load(t.Context(), l.Answers())
 		if err != nil {
 			t.Fatal(err)
@@ -38,13 +38,13 @@ func exiting(t *testing.T) (l *lab.Lab, keep, leave *Deployment) {
 		t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
 		return d
 	}
-	keep = with(nil)
-	if p := planOf(t, keep); len(p.Changes) > 0 {
-		if _, err := keep.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
-			t.Fatal(err)
-		}
+	state := t.TempDir()
+	first := with(nil, state)
+	if _, err := first.Apply(t.Context(), planOf(t, first), apply.Options{}, &events{}); err != nil {
+		t.Fatal(err)
 	}
-	return l, keep, with(&answers.Hybrid{State: answers.Leaving})
+	// Without the journals, a plan does not wait for what was made minutes ago and is gone.
+	return l, with(nil, t.TempDir()), with(&answers.Hybrid{State: answers.Leaving}, state)
 }
 
 // waits are the reasons for which a plan of the way out has nothing to change.
@@ -70,7 +70,8 @@ func alters(p change.Plan) (out []string) {
 // over, is interrupted and resumed, and in the end every stage is rolled back.
 func TestLeaveHybrid(t *testing.T) {
 	l, keep, leave := exiting(t)
-	accept := apply.Options{Accept: []string{apply.AcceptRemovals, "attribute-authority"}}
+	// Within minutes of its creation, hybridge waits for an object that does not show.
+	accept := apply.Options{Wait: 3 * time.Second, Accept: []string{apply.AcceptRemovals, "attribute-authority"}}
 
 	waitsFor := func(text string) {
 		t.Helper()
