@@ -96,7 +96,8 @@ func TestConsents(t *testing.T) {
 	for _, c := range Consents() {
 		ids = append(ids, c.ID)
 	}
-	want := []string{"removals", "failed-checks", "earlier-auth-keys", "update-addresses", "mrs-proxy-off",
+	want := []string{"removals", "failed-checks", "earlier-auth-keys", "attribute-authority", "update-addresses",
+		"mrs-proxy-off",
 		"ews-block-all", "mailbox-disconnect", "shared-keys", "workmail-end-of-support", "workmail-delete-organization"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)

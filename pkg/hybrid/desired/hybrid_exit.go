@@ -12,8 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// hybridExitID is the id of hybridExit, for code that its own derivation reaches.
-const hybridExitID = "hybrid-exit"
+// HybridExitID is the id of the topic of the way out of hybrid.
+const HybridExitID = "hybrid-exit"
 
 // ExitStage is a stage of the way out of hybrid, per forest. A stage is done when nothing of it is
 // left, and the next one begins then. What is live says how far a forest is: nothing about it is
@@ -35,7 +35,7 @@ func ExitStages() []ExitStage {
 
 // hybridExit is the way out of hybrid itself. A plan holds the present stage of every forest.
 var hybridExit = &Topic{
-	ID:       hybridExitID,
+	ID:       HybridExitID,
 	Title:    "The way out of hybrid",
 	Features: allFeatures,
 	Asked:    func(a answers.Answers) bool { return a.Hybrid.IsLeaving() },
@@ -115,7 +115,7 @@ func (s StageState) Done() bool { return len(s.Open)+len(s.Waits) == 0 }
 
 // StageOf looks how far a forest is with a stage, whatever the stages before it say.
 func StageOf(ctx context.Context, set *fact.Set, forest *fact.Side, s ExitStage) (StageState, error) {
-	p := &Planner{Answers: set.Answers, Forest: forest, set: set, topic: &Topic{ID: hybridExitID}}
+	p := &Planner{Answers: set.Answers, Forest: forest, set: set, topic: &Topic{ID: HybridExitID}}
 	waits, err := s.open(ctx, p)
 	state := StageState{Waits: waits}
 	for _, r := range p.out {
@@ -126,7 +126,7 @@ func StageOf(ctx context.Context, set *fact.Set, forest *fact.Side, s ExitStage)
 
 // Leaves reports whether the topic is part of the hybrid that answers leave.
 func (t *Topic) leaves(a answers.Answers) bool {
-	return a.Hybrid.IsLeaving() && t.Cloud == "" && t.Retires == "" && t.ID != hybridExitID
+	return a.Hybrid.IsLeaving() && t.Cloud == "" && t.Retires == "" && t.ID != HybridExitID
 }
 
 // reduce takes elements out of a list of a live object.

@@ -27,7 +27,7 @@ func before(checks []Check, p change.Plan) []check.ID {
 			changed = append(changed, objectReads(k)...)
 		}
 		for _, t := range desired.Topics() {
-			if slices.Contains(t.Kinds, k) {
+			if slices.Contains(t.Kinds, k) && t.ID != desired.HybridExitID { // its kinds are those of others
 				rests = append(rests, t.Reads...)
 			}
 		}

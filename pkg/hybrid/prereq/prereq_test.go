@@ -967,9 +967,12 @@ func TestUnknownIsNoFinding(t *testing.T) {
 			// Every check runs alone: otherwise an unmet need would skip it.
 			for _, declaration := range Checks() {
 				declaration.Needs = nil
-				f.Answers.WorkMail.State = ""
+				f.Answers.WorkMail.State, f.Answers.Hybrid = "", nil
 				if declaration.ID == "workmail.way-out" {
 					f.Answers.WorkMail.State = answers.Leaving
+				}
+				if declaration.ofHybridExit() {
+					f.Answers.Hybrid = &answers.Hybrid{State: answers.Leaving}
 				}
 				report, runErr := run(t.Context(), []Check{declaration}, f, check.Options{}, nil)
 				if runErr != nil {
