@@ -71,7 +71,8 @@ func (d *Document) Pages() []Page {
 	var before, forest, after []Section
 	for _, s := range sections {
 		switch {
-		case (s.ID == "workmail" || s.ID == "interoperability") && d.find("workmail") == nil,
+		case s.ID == "leaving" && d.find("hybrid") == nil,
+			(s.ID == "workmail" || s.ID == "interoperability") && d.find("workmail") == nil,
 			s.ID == "between" && d.Len("forests") < 2,
 			s.ID == "cloud" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
 		case s.PerForest:
@@ -117,6 +118,7 @@ func Questions() []Question { return slices.Clone(questions) }
 var sections = []Section{
 	{ID: "organization", Title: "Organization"},
 	{ID: "cloud", Title: "Exchange Online"},
+	{ID: "leaving", Title: "The way out of hybrid"},
 	{ID: "workmail", Title: "Amazon WorkMail"},
 	{ID: "forest", Title: "Forest", PerForest: true},
 	{ID: "directory", Title: "Active Directory", PerForest: true},
@@ -183,6 +185,20 @@ var questions = []Question{
 		Help: "How the cmdlets of Exchange Online are run. api: by the admin API, without PowerShell. module: in a " +
 			"local PowerShell, with Microsoft's module ExchangeOnlineManagement (3.1 or later). auto: by the admin " +
 			"API, and by the module where the API does not answer as it should."},
+
+	{Key: "hybrid.state", Section: "leaving", Label: "State", Kind: ChoiceAnswer,
+		Choices: enumerations["Hybrid.state"], Default: "hybrid is set up and kept", Example: Leaving,
+		Help: "leaving: plans end the hybrid, stage by stage, once every mailbox is in Exchange Online. Nothing else of " +
+			"the hybrid is planned then."},
+	{Key: "hybrid.leaveBehind", Section: "leaving", Label: "May stay on-premises", Kind: ManyAnswer,
+		Choices: enumerations["Hybrid.leaveBehind[]"], Default: "nothing", Example: RemainAddressPolicies,
+		When: []Condition{{Key: "hybrid.state"}},
+		Help: "What is still on-premises and works without the hybrid, or is no longer needed. relays: receive " +
+			"connectors for applications, devices and scanners."},
+	{Key: "hybrid.filtered", Section: "leaving", Label: "Domains behind a filter", Kind: ListAnswer,
+		Example: "contoso.com", Check: rule(domainName), When: []Condition{{Key: "hybrid.state"}},
+		Help: "Domains whose MX records lead to a service that hands mail over to Exchange Online, and no longer to the " +
+			"forest."},
 
 	{Key: "workmail.region", Section: "workmail", Label: "Region", Kind: ChoiceAnswer, Required: true,
 		Choices: enumerations["WorkMail.region"], Example: "us-east-1",
