@@ -91,6 +91,9 @@ func TestLeaveHybrid(t *testing.T) {
 		if diff := cmp.Diff(want, alters(p)); diff != "" {
 			t.Fatalf("(-want +got):\n%s%q", diff, waits(p))
 		}
+		if _, err := leave.Scripts(t.Context(), p); err != nil {
+			t.Error(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := leave.Apply(ctx, p, accept, &interrupted{1, cancel})
 		cancel()

@@ -24,6 +24,9 @@ type edgePart struct {
 // edgeParts lists the Edge servers that carry mail of the tenant. A forest whose certificate or
 // whose cloud is unknown is left out; the plan leaves out its mail flow and says why.
 func edgeParts(ctx context.Context, set *fact.Set) ([]edgePart, error) {
+	if set.Answers.Hybrid.IsLeaving() {
+		return nil, nil // a person ends the subscriptions
+	}
 	if set.Tenant == nil || !WantsMail(set.Answers.Features) {
 		return nil, nil
 	}

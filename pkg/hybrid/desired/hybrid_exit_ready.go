@@ -247,9 +247,10 @@ var namesTurned = ExitStage{
 		"answers with may go.",
 	Fix: "Publish the records that the finding names, and wait until their old time to live has passed. With a filter " +
 		"in front, let it deliver to Exchange Online, and name the domain in hybrid.filtered.",
-	Reads: fact.List(fact.MailExchangers, fact.MX, fact.AutodiscoverTargets, fact.Hosts),
+	Reads: fact.List(fact.MailExchangers, fact.MX, fact.AutodiscoverTargets, fact.Hosts, fact.Tenant,
+		fact.AcceptedDomains, fact.OnlineAcceptedDomains),
 	open: func(ctx context.Context, p *Planner) (waits []msg.Text, err error) {
-		domains, err := p.domains()
+		domains, err := p.receiving(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -270,6 +271,32 @@ var namesTurned = ExitStage{
 		}
 		return waits, nil
 	},
+}
+
+// receiving returns the domains whose mail and clients may reach the forest: those of the answers, and
+// the others that the forest accepts and the tenant has verified.
+func (p *Planner) receiving(ctx context.Context) ([]string, error) {
+	domains, err := p.domains()
+	if err != nil {
+		return nil, err
+	}
+	common, err := p.common(ctx)
+	if err != nil {
+		return nil, err
+	}
+	coexistence, err := p.coexistence(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range common {
+		elsewhere := slices.ContainsFunc(p.set.Forests, func(f *fact.Side) bool {
+			return f != p.Forest && slices.Contains(lower(f.Answers.Domains), d)
+		})
+		if d != coexistence && !elsewhere && !slices.Contains(domains, d) {
+			domains = append(domains, d)
+		}
+	}
+	return domains, nil
 }
 
 // exchangerTurned says which MX record a domain lacks; zero when it leads to Exchange Online.

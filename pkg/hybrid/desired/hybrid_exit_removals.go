@@ -181,6 +181,7 @@ var lookupsEnd = ExitStage{
 			return nil, err
 		}
 		before := len(p.out)
+		var waits []msg.Text
 		there := []string{coexistence, normalDomain(p.Answers.ExchangeOnline.Tenant)}
 		for _, h := range []struct {
 			kind     *Kind
@@ -199,7 +200,7 @@ var lookupsEnd = ExitStage{
 			if err != nil {
 				return nil, err
 			}
-			p.endHolders(h.kind, h.place, h.property, live, h.domains)
+			waits = append(waits, p.endHolders(h.kind, h.place, h.property, live, h.domains)...)
 		}
 		spaces, err := fact.AddressSpaces.In(ctx, p.Forest)
 		if err != nil {
@@ -224,13 +225,15 @@ var lookupsEnd = ExitStage{
 					"it, hybridge cannot make it again", e.Name), "Remove-MigrationEndpoint -Identity "+exchange.Quote(e.Name))
 			}
 		}
-		return nil, nil
+		return waits, nil
 	},
 }
 
 // endHolders plans the removal of the relationships or connectors for some domains. An object that is
-// for other domains too keeps these.
-func (p *Planner) endHolders(k *Kind, place, property string, live []fact.Holder, domains []string) {
+// for other domains too keeps these. It returns what the removal of an object waits for.
+func (p *Planner) endHolders(
+	k *Kind, place, property string, live []fact.Holder, domains []string,
+) (waits []msg.Text) {
 	for _, h := range live {
 		held := lower(h.Domains)
 		ours := slices.DeleteFunc(slices.Clone(held), func(d string) bool { return !slices.Contains(domains, d) })
@@ -241,13 +244,14 @@ func (p *Planner) endHolders(k *Kind, place, property string, live []fact.Holder
 			p.end(k, place, key, h.Name, msg.Of("no mailbox is left in %s to ask for or to ask from", p.Forest.Name()),
 				change.Properties{property: ours})
 		case place == PlaceOnline && p.sharedBefore(held):
-			p.wait(p.topic.ID, p.at(), msg.Of("%s %q of the tenant is for another forest too: its domains go after those "+
-				"of that forest", k.Noun, h.Name))
+			waits = append(waits, msg.Of("%s %q of the tenant is for another forest too: its domains go after those of "+
+				"that forest", k.Noun, h.Name))
 		default:
 			p.reduce(k, place, key, h.Name, msg.Of("no mailbox is left in %s; the other domains stay", p.Forest.Name()),
 				change.Properties{property: ours}, property, ours)
 		}
 	}
+	return waits
 }
 
 // sharedBefore reports whether an earlier forest of the answers has one of the domains: two changes

@@ -27,7 +27,8 @@ func Unwanted(
 		k := kindNamed(c.Kind)
 		if k == nil || c.After == nil || !removable(k) || topicOf(k).Verb != "" || !here(set, c) ||
 			!hasLeft(set, k, c) ||
-			undecided(k, left) || topicOf(k).leaves(set.Answers) { // the way out goes in stages
+			undecided(k, left) ||
+			topicOf(k).leaves(set.Answers) || topicOf(k) == hybridExit { // it goes in stages, and back by rollback
 			continue
 		}
 		if slices.ContainsFunc(resources, func(r change.Resource) bool { return r.ID() == c.ID }) ||
