@@ -136,12 +136,6 @@ func (p *Planner) reduce(k *Kind, place, key, name string, reason msg.Text, prop
 	p.out[len(p.out)-1].Without = map[string][]string{property: without}
 }
 
-// end says that a resource of the hybrid should not exist. It is removed before what it needs.
-func (p *Planner) end(k *Kind, place, key, name string, reason msg.Text, properties change.Properties, needs ...Need) {
-	p.Add(k, place, key, name, reason, properties, needs...)
-	p.out[len(p.out)-1].Absent = true
-}
-
 // servicePointsCleared clears what computers of the domain ask before DNS.
 var servicePointsCleared = ExitStage{
 	ID:    "service-points",
@@ -178,7 +172,7 @@ var recordRemoved = ExitStage{
 	open: func(ctx context.Context, p *Planner) ([]msg.Text, error) {
 		record, err := fact.HybridConfigurations.In(ctx, p.Forest)
 		if err == nil && record.Exists {
-			p.end(hybridConfiguration, p.at(), "record", "Hybrid Configuration",
+			p.Remove(hybridConfiguration, p.at(), "record", "Hybrid Configuration",
 				msg.Of("%s is hybrid no longer", p.Forest.Name()), change.Properties{})
 		}
 		return nil, err

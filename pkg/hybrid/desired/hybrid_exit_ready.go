@@ -185,9 +185,9 @@ func (p *Planner) toForest(c fact.OutboundConnector) bool {
 		slices.ContainsFunc(c.SmartHosts, func(h string) bool { return normalHost(h) == host })
 }
 
-// atATime is how many mailboxes one plan hands over to the cloud: a run stays short, and the next
-// plan goes on.
-const atATime = 500
+// atATime is how many mailboxes one plan hands over to the cloud. A run reads all mailboxes of the
+// tenant before and after each.
+const atATime = 100
 
 // authorityMoved hands the attributes of Exchange over to the cloud.
 var authorityMoved = ExitStage{
@@ -218,10 +218,15 @@ var authorityMoved = ExitStage{
 		}
 		if left > 0 {
 			p.Note(msg.Of("Microsoft Entra Connect must be of version 2.5.190.0 or later. Change no attribute of Exchange "+
-				"on-premises from a day before on: what is not synchronized yet is lost. Mailboxes to hand over: %d; a "+
-				"plan holds up to %d", left, atATime))
+				"on-premises from a day before on: what is not synchronized yet is lost. Mailboxes to hand over: %d", left))
 			p.Note(msg.Of("groups and contacts stay with Active Directory until each is converted (Microsoft Graph, " +
 				"onPremisesSyncBehavior, isCloudManaged): hybridge converts none"))
+		}
+		if left > atATime {
+			p.Note(msg.Of("a plan holds %d of them. Exchange Online PowerShell hands over many at once; no journal knows of "+
+				"these, and the next plan sees them", atATime), "Get-Mailbox -ResultSize Unlimited | Where-Object "+
+				"{ $_.IsDirSynced -and -not $_.IsExchangeCloudManaged } | ForEach-Object { Set-Mailbox -Identity "+
+				"$_.PrimarySmtpAddress -IsExchangeCloudManaged $true }")
 		}
 		return nil, nil
 	},

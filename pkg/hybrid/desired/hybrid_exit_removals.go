@@ -89,7 +89,7 @@ func (p *Planner) endMail(ctx context.Context) error {
 	for _, c := range outbound {
 		named := strings.EqualFold(c.Name, cmp.Or(record.Outbound, "Outbound to "+guid))
 		if named || p.toForest(c) && !taken(c.Name) {
-			p.end(outboundConnector, PlaceOnline, guid+":"+strings.ToLower(c.Name), c.Name, reason,
+			p.Remove(outboundConnector, PlaceOnline, guid+":"+strings.ToLower(c.Name), c.Name, reason,
 				change.Properties{"Name": c.Name})
 		}
 	}
@@ -102,12 +102,12 @@ func (p *Planner) endMail(ctx context.Context) error {
 		named := strings.EqualFold(c.Name, cmp.Or(record.Inbound, "Inbound from "+guid))
 		byHand := strings.EqualFold(c.Type, "OnPremises") && host != "" && normalHost(c.CertificateName) == host
 		if named || byHand && !taken(c.Name) {
-			p.end(inboundConnector, PlaceOnline, guid+":"+strings.ToLower(c.Name), c.Name, reason,
+			p.Remove(inboundConnector, PlaceOnline, guid+":"+strings.ToLower(c.Name), c.Name, reason,
 				change.Properties{"Name": c.Name})
 		}
 	}
 	if record.GUID != "" { // it names the connectors: it goes before them
-		p.end(onPremisesOrganization, PlaceOnline, guid, record.Name, reason, change.Properties{"OrganizationGuid": guid},
+		p.Remove(onPremisesOrganization, PlaceOnline, guid, record.Name, reason, change.Properties{"OrganizationGuid": guid},
 			All(PlaceOnline, inboundConnector, outboundConnector)...)
 	}
 	return p.endSending(ctx, coexistence, reason)
@@ -130,7 +130,7 @@ func (p *Planner) endSending(ctx context.Context, coexistence string, reason msg
 		switch {
 		case len(others) == len(c.AddressSpaces):
 		case len(others) == 0:
-			p.end(sendConnector, p.at(), key, c.Name, reason, change.Properties{"Name": c.Name},
+			p.Remove(sendConnector, p.at(), key, c.Name, reason, change.Properties{"Name": c.Name},
 				All(PlaceOnline, inboundConnector)...)
 		default:
 			p.reduce(sendConnector, p.at(), key, c.Name, msg.Of("%s; its other address spaces stay", reason),
@@ -208,7 +208,7 @@ var lookupsEnd = ExitStage{
 		}
 		for _, a := range spaces {
 			if normalDomain(a.ForestName) == coexistence && strings.EqualFold(a.AccessMethod, "InternalProxy") {
-				p.end(availabilityAddressSpace, p.at(), coexistence, a.ForestName,
+				p.Remove(availabilityAddressSpace, p.at(), coexistence, a.ForestName,
 					msg.Of("no server asks the tenant any more"), change.Properties{"ForestName": a.ForestName})
 			}
 		}
@@ -241,7 +241,7 @@ func (p *Planner) endHolders(
 		switch {
 		case len(ours) == 0:
 		case len(ours) == len(held):
-			p.end(k, place, key, h.Name, msg.Of("no mailbox is left in %s to ask for or to ask from", p.Forest.Name()),
+			p.Remove(k, place, key, h.Name, msg.Of("no mailbox is left in %s to ask for or to ask from", p.Forest.Name()),
 				change.Properties{property: ours})
 		case place == PlaceOnline && p.sharedBefore(held):
 			waits = append(waits, msg.Of("%s %q of the tenant is for another forest too: its domains go after those of "+
@@ -279,7 +279,7 @@ func (p *Planner) endMoves(ctx context.Context) error {
 	}
 	for _, d := range directories {
 		if d.MRSProxy && d.Noun == fact.EWSDirectory {
-			p.end(mailboxReplicationProxy, p.at(), strings.ReplaceAll(strings.ToLower(d.Identity), `\`, ":"), d.Identity,
+			p.Remove(mailboxReplicationProxy, p.at(), strings.ReplaceAll(strings.ToLower(d.Identity), `\`, ":"), d.Identity,
 				msg.Of("no mailbox moves any more"), change.Properties{"Identity": d.Identity})
 		}
 	}

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,14 @@ func TestHybridIsLeft(t *testing.T) {
 			t.Errorf("topic %s is planned: %v", topic.ID, in)
 		}
 	}
+}
+
+// handedOver are the ids of as many mailboxes as a plan holds.
+func handedOver() (out []string) {
+	for i := range atATime {
+		out = append(out, fmt.Sprintf("online/CloudManagedMailbox/%03d@contoso.com", i))
+	}
+	return out
 }
 
 // Each stage finds what is left, and what may stay. What it cannot read leaves the forest out.
@@ -171,6 +180,13 @@ func TestExitStages(t *testing.T) {
 		{"a mailbox of another forest", func(s *fact.Set, _ *fact.Side) {
 			fact.SyncedMailboxes.Seed(s.Tenant, []fact.SyncedMailbox{{Primary: "a@fabrikam.example"}}, nil)
 		}, authorityMoved, nil, "", false},
+		{"more mailboxes than a plan holds", func(s *fact.Set, _ *fact.Side) {
+			var all []fact.SyncedMailbox
+			for i := range atATime + 1 {
+				all = append(all, fact.SyncedMailbox{Primary: fmt.Sprintf("%03d@contoso.com", i)})
+			}
+			fact.SyncedMailboxes.Seed(s.Tenant, all, nil)
+		}, authorityMoved, handedOver(), "", false},
 		{"a mailbox of no forest", func(s *fact.Set, _ *fact.Side) {
 			fact.SyncedMailboxes.Seed(s.Tenant, []fact.SyncedMailbox{{Primary: "A@elsewhere.example"}}, nil)
 		}, authorityMoved, []string{"online/CloudManagedMailbox/a@elsewhere.example"}, "", false},

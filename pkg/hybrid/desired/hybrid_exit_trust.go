@@ -78,7 +78,7 @@ func (p *Planner) endOverrides(ctx context.Context) error {
 		if !ours || strings.HasPrefix(strings.ToLower(o.Name), "flightingserviceoverride") {
 			continue
 		}
-		p.end(settingOverride, p.at(), "exit:"+strings.ToLower(o.Name), o.Name,
+		p.Remove(settingOverride, p.at(), "exit:"+strings.ToLower(o.Name), o.Name,
 			msg.Of("no lookup goes to the tenant any more"), limitsOf(o))
 	}
 	return nil
@@ -103,7 +103,7 @@ func (p *Planner) endApplication(ctx context.Context) error {
 		return nil
 	}
 	for _, a := range standing.Assignments {
-		p.end(appRoleAssignment, PlaceEntra, name+":"+a.Role, name+" "+cmp.Or(a.ResourceName, a.Resource),
+		p.Remove(appRoleAssignment, PlaceEntra, name+":"+a.Role, name+" "+cmp.Or(a.ResourceName, a.Resource),
 			msg.Of("Exchange in %s asks the tenant for nothing any more", forest), change.Properties{
 				"principalId": standing.ID, "resourceId": a.Resource, "appRoleId": a.Role})
 	}
@@ -112,7 +112,7 @@ func (p *Planner) endApplication(ctx context.Context) error {
 			change.Properties{"appId": app.AppID, "accountEnabled": false}, All(PlaceEntra, appRoleAssignment)...)
 	}
 	if slices.ContainsFunc(app.KeyCredentials, func(k any) bool { return !fact.Ended(k, p.day()) }) {
-		p.end(keyCredential, PlaceEntra, name, name, msg.Of("the keys of %s open nothing any more", forest),
+		p.Remove(keyCredential, PlaceEntra, name, name, msg.Of("the keys of %s open nothing any more", forest),
 			change.Properties{"id": app.ID}, One(servicePrincipal, PlaceEntra, name))
 	}
 	if len(p.out) > before {
@@ -142,7 +142,7 @@ func (p *Planner) endServers(ctx context.Context, tenant string, servers []fact.
 		default:
 			continue
 		}
-		p.end(authServer, p.at(), key, s.Name, msg.Of("tokens of the tenant are taken no longer"),
+		p.Remove(authServer, p.at(), key, s.Name, msg.Of("tokens of the tenant are taken no longer"),
 			change.Properties{"Type": s.Type, "Realm": tenant}, One(authServerApplication, p.at(), key))
 	}
 	partners, err := fact.PartnerApplications.In(ctx, p.Forest)

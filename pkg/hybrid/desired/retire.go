@@ -20,9 +20,10 @@ import (
 // retires reports whether the answers retire something.
 func (p *Planner) retires(r answers.Retired) bool { return slices.Contains(p.Answers.Retire, r) }
 
-// Remove says that a resource should not exist.
-func (p *Planner) Remove(k *Kind, place, key, name string, reason msg.Text, properties change.Properties) {
-	p.Add(k, place, key, name, reason, properties)
+// Remove says that a resource should not exist. It is removed before what it needs and is removed too.
+func (p *Planner) Remove(k *Kind, place, key, name string, reason msg.Text, properties change.Properties,
+	needs ...Need) {
+	p.Add(k, place, key, name, reason, properties, needs...)
 	p.out[len(p.out)-1].Absent = true
 }
 
