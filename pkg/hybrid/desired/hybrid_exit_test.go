@@ -245,6 +245,14 @@ func TestExitStages(t *testing.T) {
 				{Name: "Ours", Section: dedicatedApplicationOverride.section}, {Name: "Other", Section: "Other"}}, nil)
 		}, trustEnds, []string{"onprem/contoso/SettingOverride/exit:ours"}, "", false},
 
+		{"names for which Exchange Online gets tokens, of another forest too", func(s *fact.Set, _ *fact.Side) {
+			fact.TokenNames.Seed(s.Tenant, []string{"https://Mail.contoso.com", "https://mail.fabrikam.example/",
+				"https://outlook.office365.com/"}, nil)
+		}, trustEnds, []string{"entra/ServicePrincipalName/" + oauth.AppExchangeOnline + " -https://Mail.contoso.com"},
+			"", false},
+		{"names that Entra hides", func(s *fact.Set, _ *fact.Side) {
+			fact.TokenNames.Seed(s.Tenant, nil, unknown)
+		}, trustEnds, nil, "", true},
 		{"a service connection point", func(_ *fact.Set, f *fact.Side) {
 			fact.ServicePoints.Seed(f, []fact.ServicePoint{{Server: "EX1", URL: "https://autodiscover.contoso.com"}}, nil)
 		}, servicePointsCleared, []string{"onprem/contoso/ClientAccessService/ex1"}, "", false},

@@ -160,30 +160,32 @@ func (p *Planner) endServers(ctx context.Context, tenant string, servers []fact.
 }
 
 // endTokenNames takes the hosts of the forest out of the names for which Exchange Online gets tokens.
-// The last forest of the answers does so for all of them: the list is one.
+// The list is one for all forests, and so is the change of it.
 func (p *Planner) endTokenNames(ctx context.Context) error {
-	if p.Forest != p.set.Forests[len(p.set.Forests)-1] {
-		return nil
-	}
 	live, err := fact.TokenNames.In(ctx, p.set.Tenant)
 	if err != nil {
 		return err
 	}
 	var ours []string
-	for _, f := range p.Answers.Forests {
-		for _, host := range []string{f.Namespace.Autodiscover, f.Namespace.EWS} {
-			u := normalPrincipalName("https://" + strings.ToLower(host) + "/")
-			for _, name := range live {
-				if host != "" && normalPrincipalName(name) == u && !slices.Contains(ours, name) {
-					ours = append(ours, name)
-				}
+	for _, host := range []string{p.Forest.Answers.Namespace.Autodiscover, p.Forest.Answers.Namespace.EWS} {
+		u := normalPrincipalName("https://" + strings.ToLower(host) + "/")
+		for _, name := range live {
+			if host != "" && normalPrincipalName(name) == u && !slices.Contains(ours, name) {
+				ours = append(ours, name)
 			}
 		}
 	}
-	if len(ours) > 0 {
-		p.reduce(servicePrincipalName, PlaceEntra, oauth.AppExchangeOnline, "Office 365 Exchange Online",
-			msg.Of("Exchange Online asks no server on-premises any more"),
-			change.Properties{"appId": oauth.AppExchangeOnline}, "servicePrincipalNames", ours)
+	if len(ours) == 0 {
+		return nil
 	}
+	for _, r := range p.out {
+		if r.Kind == servicePrincipalName {
+			r.Without["servicePrincipalNames"] = append(r.Without["servicePrincipalNames"], ours...)
+			return nil
+		}
+	}
+	p.reduce(servicePrincipalName, PlaceEntra, oauth.AppExchangeOnline, "Office 365 Exchange Online",
+		msg.Of("Exchange Online asks no server on-premises any more"),
+		change.Properties{"appId": oauth.AppExchangeOnline}, "servicePrincipalNames", ours)
 	return nil
 }

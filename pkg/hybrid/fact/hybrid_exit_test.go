@@ -43,8 +43,9 @@ func TestSyncedMailboxes(t *testing.T) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 	for name, o := range map[string]exchange.Object{
-		"not shown":           object("IsDirSynced", true, "PrimarySmtpAddress", "a@contoso.com"),
-		"null":                object("IsDirSynced", true, "PrimarySmtpAddress", "a@contoso.com", "IsExchangeCloudManaged", nil),
+		"not shown": object("IsDirSynced", true, "PrimarySmtpAddress", "a@contoso.com"),
+		"null": object("IsDirSynced", true, "PrimarySmtpAddress", "a@contoso.com", "IsExchangeCloudManaged",
+			nil),
 		"synchronized or not": object("PrimarySmtpAddress", "a@contoso.com", "IsExchangeCloudManaged", true),
 	} {
 		set, _ := organization(map[string][]exchange.Object{"Get-Mailbox": {o}})
@@ -58,10 +59,10 @@ func TestSyncedMailboxes(t *testing.T) {
 // The service connection points of servers, those that were cleared among them.
 func TestServicePoints(t *testing.T) {
 	set, _ := organization(map[string][]exchange.Object{"Get-ClientAccessService": {
-		object("Name", "EX1", "AutoDiscoverServiceInternalUri", "https://autodiscover.contoso.com/Autodiscover/Autodiscover.xml"),
+		object("Name", "EX1", "AutoDiscoverServiceInternalUri", "https://autodiscover.contoso.com/a.xml"),
 		object("Name", "EX2", "AutoDiscoverServiceInternalUri", nil)}})
 	got, err := ServicePoints.In(t.Context(), set.Forests[0])
-	want := []ServicePoint{{"EX1", "https://autodiscover.contoso.com/Autodiscover/Autodiscover.xml"}, {Server: "EX2"}}
+	want := []ServicePoint{{"EX1", "https://autodiscover.contoso.com/a.xml"}, {Server: "EX2"}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

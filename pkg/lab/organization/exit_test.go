@@ -27,7 +27,8 @@ func TestMailboxesOnTheWayOut(t *testing.T) {
 	c.Seed("Mailbox", "Name", "Bob", "PrimarySmtpAddress", "bob@contoso.com", "IsDirSynced", true)
 	c.Seed("Mailbox", "Name", "Carol", "PrimarySmtpAddress", "carol@contoso.com")
 	mustRun(t, c, cmd("Set-Mailbox", "Identity", "bob@contoso.com", "IsExchangeCloudManaged", true))
-	if on, err := mustRun(t, c, cmd("Get-Mailbox", "Identity", "Bob"))[0].Bool("IsExchangeCloudManaged"); err != nil || !on {
+	bob := mustRun(t, c, cmd("Get-Mailbox", "Identity", "Bob"))[0]
+	if on, err := bob.Bool("IsExchangeCloudManaged"); err != nil || !on {
 		t.Errorf("%v, %v", on, err)
 	}
 	if _, _, err := c.Run(t.Context(), Caller{}, cmd("Set-Mailbox", "Identity", "Carol", "IsExchangeCloudManaged",
