@@ -220,7 +220,7 @@ var authorityMoved = ExitStage{
 			p.Note(msg.Of("Microsoft Entra Connect must be of version 2.5.190.0 or later. Change no attribute of Exchange "+
 				"on-premises from a day before on: what is not synchronized yet is lost. Mailboxes to hand over: %d", left))
 			p.Note(msg.Of("groups and contacts stay with Active Directory until each is converted (Microsoft Graph, " +
-				"onPremisesSyncBehavior, isCloudManaged): hybridge converts none"))
+				"onPremisesSyncBehavior, isCloudManaged): the plan converts none"))
 		}
 		if left > atATime {
 			p.Note(msg.Of("a plan holds %d of them. Exchange Online PowerShell hands over many at once; no journal knows of "+

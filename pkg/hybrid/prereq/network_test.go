@@ -759,7 +759,7 @@ func skipped(system fact.System, right string, more ...string) []string {
 		sources := fact.SourcesOf(c.Reads...)
 		at := slices.IndexFunc(sources,
 			func(s fact.Source) bool { return s.System == system && slices.Contains(s.Right, right) })
-		if c.ID.Category() == "access" || c.ofWorkMail() || at < 0 {
+		if c.ID.Category() == "access" || c.ofWorkMail() || c.ofHybridExit() || at < 0 {
 			continue
 		}
 		scopes := []string{string(c.Scope)}
