@@ -14,7 +14,8 @@ var update = flag.Bool("update", false, "write the compressed files anew")
 // The program carries these files compressed. The plain file beside each is for readers and for the
 // differences of a change.
 func TestPacked(t *testing.T) {
-	for _, file := range []string{"notices.txt", filepath.Join("..", "pkg", "estate", "exchange", "catalogue.json")} {
+	for _, file := range []string{"notices.txt", filepath.Join("..", "pkg", "estate", "exchange", "catalogue.json"),
+		filepath.Join("languages", "it.po"), filepath.Join("languages", "zh-Hans.po")} {
 		plain, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -45,6 +45,18 @@ var notices []byte
 // them.
 func Notices() string { return string(Unpack(notices)) }
 
+//go:embed languages/*.po.gz
+var languages embed.FS
+
+// Language returns the catalogue languages/NAME.po; nil when there is none.
+func Language(name string) []byte {
+	packed, err := languages.ReadFile("languages/" + name + ".po.gz")
+	if err != nil {
+		return nil
+	}
+	return Unpack(packed)
+}
+
 // Unpack returns a text that the program carries compressed by gzip. TestPacked compares it with
 // the plain file beside it.
 func Unpack(packed []byte) []byte {

@@ -73,13 +73,14 @@ func (a *acknowledgePane) onward(m *model) tea.Cmd {
 
 func (a *acknowledgePane) render(m *model, width, _ int) []string {
 	lines := m.blocks(width, a.result.Block())
-	lines = append(lines[:min(len(lines), 5)], "", m.styles.title.Render("Acknowledge this finding"))
-	lines = append(lines, m.text(width, "It goes into the answers. The finding counts again after the last day.")...)
+	lines = append(lines[:min(len(lines), 5)], "", m.styles.title.Render(m.words("Acknowledge this finding")))
+	lines = append(lines, m.text(width, m.words("It goes into the answers. The finding counts again after the last day."))...)
 	if a.fault != "" {
 		lines = append(lines, m.labelled(width, "!", report.Bad, a.fault)...)
 	}
 	lines = append(lines, "")
 	for i, label := range []string{"Why it is accepted for now", "Who answers for it", "The last day, as 2027-01-31"} {
+		label = m.term(label)
 		if i == a.at {
 			lines = append(lines, m.styles.focus.Render("> "+label),
 				"    "+a.fields[i].render(m.styles, width-4, false))

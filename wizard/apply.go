@@ -2,10 +2,10 @@ package wizard
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -101,18 +101,18 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 			settled++
 		}
 	}
-	title := "Applying"
+	title := m.words("Applying")
 	switch {
 	case s.report == nil && s.err != nil:
-		title = "Nothing was changed"
+		title = m.words("Nothing was changed")
 	case s.report != nil:
 		c := s.report.Summary
-		title = fmt.Sprintf("%d done, %d skipped, %d failed, %d pending", c.Done, c.Skipped, c.Failed, c.Pending)
+		title = m.words("%d done, %d skipped, %d failed, %d pending", c.Done, c.Skipped, c.Failed, c.Pending)
 	}
-	lines := []string{m.styles.title.Render(title), bar(settled, len(p.Changes), width)}
+	lines := []string{m.styles.title.Render(title), m.bar(settled, len(p.Changes), width)}
 	lines = append(lines, m.problemLines(s.staged, width)...)
 	if s.report != nil && s.report.Journal != "" {
-		lines = append(lines, m.labelled(width, "journal:", report.Plain, clean(s.report.Journal))...)
+		lines = append(lines, m.labelled(width, m.words("journal:"), report.Plain, clean(s.report.Journal))...)
 	}
 	lines = append(lines, "")
 	items := s.items(width, func() []item {
@@ -152,9 +152,9 @@ func (s *applyScreen) newest(changes []change.Change) string {
 }
 
 // bar draws progress; the numbers say the same.
-func bar(done, total, width int) string {
-	label := fmt.Sprintf(" %d of %d", done, total)
-	cells := max(10, min(50, width-len(label)-2))
+func (m *model) bar(done, total, width int) string {
+	label := " " + m.words("%d of %d", done, total)
+	cells := max(10, min(50, width-ansi.StringWidth(label)-2))
 	filled := 0
 	if total > 0 {
 		filled = cells * done / total
@@ -174,7 +174,7 @@ func (m *model) unfinished() bool {
 // undo is how to take back what the last apply made.
 func (m *model) undo(c commands) []string {
 	if r := m.outcome.Apply; r != nil && r.Summary.Done > 0 {
-		return []string{"undo what is made with: " + c.line("rollback "+r.RunID)}
+		return []string{m.words("undo what is made with: %s", c.line("rollback "+r.RunID))}
 	}
 	return nil
 }
@@ -185,12 +185,12 @@ func (s *applyScreen) farewell(m *model, c commands) []string {
 	case m.unfinished():
 		var lines []string
 		if r != nil && r.Journal != "" {
-			lines = append(lines, "journal: "+clean(r.Journal))
+			lines = append(lines, m.words("journal: %s", clean(r.Journal)))
 		}
-		return append(lines, "not all changes are made; go on with: "+c.line("apply"),
-			"or undo what is made with:           "+c.line("rollback"))
+		return append(lines, m.words("not all changes are made; go on with: %s", c.line("apply")),
+			m.words("or undo what is made with:           %s", c.line("rollback")))
 	case r != nil:
-		return append([]string{"see whether it works with: " + c.line("test")}, m.undo(c)...)
+		return append([]string{m.words("see whether it works with: %s", c.line("test"))}, m.undo(c)...)
 	}
 	return nil
 }

@@ -85,9 +85,9 @@ func (q *secretPane) other(_ *model, k tea.KeyMsg) tea.Cmd {
 }
 
 func (q *secretPane) render(m *model, width, _ int) []string {
-	lines := m.text(width, "hybridge needs the "+clean(q.label)+".")
+	lines := m.text(width, m.words("hybridge needs the %s.", clean(q.label)))
 	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "",
-		"It is used for this run and is not stored.")
+		m.words("It is used for this run and is not stored."))
 }
 
 // helpPane explains the screen and all its keys.
@@ -109,13 +109,13 @@ func (h *helpPane) other(m *model, k tea.KeyMsg) tea.Cmd {
 
 func (h *helpPane) render(m *model, width, height int) []string {
 	s := m.screen.about()
-	lines := append([]string{m.styles.title.Render(s.step), ""}, m.text(width, s.does)...)
+	lines := append([]string{m.styles.title.Render(m.term(s.step)), ""}, m.text(width, m.term(s.does))...)
 	lines = append(lines, "")
-	lines = append(lines, m.text(width, s.help)...)
+	lines = append(lines, m.text(width, m.term(s.help))...)
 	lines = append(lines, "")
 	for _, a := range append(m.screen.actions(m), always(m)...) {
-		lines = append(lines, describe(a))
+		lines = append(lines, m.describe(a))
 	}
-	lines = append(lines, describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil)))
+	lines = append(lines, m.describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil)))
 	return m.window(&h.scroll, lines, height)
 }

@@ -2,7 +2,6 @@ package wizard
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -125,9 +124,9 @@ func (s *checkScreen) turn(m *model) tea.Cmd {
 		}
 	}
 	s.place = places[(slices.Index(places, s.place)+1)%len(places)]
-	m.note = "All results."
+	m.note = m.words("All results.")
 	if s.place != "" {
-		m.note = "Only " + clean(s.place) + "."
+		m.note = m.words("Only %s.", clean(s.place))
 	}
 	s.changed()
 	return nil
@@ -148,13 +147,13 @@ func onlyProblems(on bool) string {
 }
 
 func (s *checkScreen) render(m *model, width, height int) []string {
-	title := "Checking the prerequisites"
+	title := m.words("Checking the prerequisites")
 	results := s.results
 	if r := m.outcome.Check; r != nil {
-		title = fmt.Sprintf("%d pass, %d warn, %d fail, %d skip, %d error", r.Summary.Pass, r.Summary.Warn,
+		title = m.words("%d pass, %d warn, %d fail, %d skip, %d error", r.Summary.Pass, r.Summary.Warn,
 			r.Summary.Fail, r.Summary.Skip, r.Summary.Error)
 		if n := r.Summary.Acknowledged; n > 0 {
-			title += fmt.Sprintf(", %d acknowledged", n)
+			title += m.words(", %d acknowledged", n)
 		}
 		if len(r.Results) > 0 {
 			results = r.Results // in the order of declaration

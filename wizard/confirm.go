@@ -2,7 +2,6 @@ package wizard
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -63,6 +62,12 @@ func (s *confirmScreen) objections() []check.Result {
 	return deployment.Objections(*s.checks)
 }
 
+// objected says how many checks speak against the plan.
+func (m *model) objected(n int) string {
+	return m.count(n, "%d check that the changes depend on failed or could not look:",
+		"%d checks that the changes depend on failed or could not look:")
+}
+
 // severe reports whether the plan removes something, or needs a consent of its own.
 func severe(p *change.Plan) bool {
 	if p == nil {
@@ -97,7 +102,7 @@ func (s *confirmScreen) actions(m *model) []action {
 // it, and to what else the plan requires a consent for.
 func (s *confirmScreen) agree(m *model) tea.Cmd {
 	if strings.TrimSpace(s.input.String()) != m.answers.Organization {
-		m.note = "That is not the organization's name."
+		m.note = m.words("That is not the organization's name.")
 		return nil
 	}
 	return s.goOn(m)
@@ -140,25 +145,24 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 		return nil
 	}
 	// The question stands on top, so that it stays in view.
-	head := []string{m.styles.title.Render("Apply this plan?") + "  " + planned(p.Summary), ""}
+	head := []string{m.styles.title.Render(m.words("Apply this plan?")) + "  " + m.planned(p.Summary), ""}
 	head = append(head, m.problemLines(s.staged, width)...)
 	switch {
 	case m.run != nil:
-		head = append(head, "Checking again what the changes depend on.")
+		head = append(head, m.words("Checking again what the changes depend on."))
 	case s.checks == nil:
-		head = append(head, "What the changes depend on could not be checked. r checks again, n goes back.")
+		head = append(head, m.words("What the changes depend on could not be checked. r checks again, n goes back."))
 	case severe(p):
-		head = append(head, m.text(width, "Something is removed. Type the organization's name, "+
-			""+clean(m.answers.Organization)+", to go on:")...)
+		head = append(head, m.text(width, m.words("Something is removed. Type the organization's name, %s, to go on:",
+			clean(m.answers.Organization)))...)
 		head = append(head, "> "+s.input.render(m.styles, width-2, false))
 	default:
-		head = append(head, "y applies it, n goes back. Nothing of it has been changed so far.")
+		head = append(head, m.words("y applies it, n goes back. Nothing of it has been changed so far."))
 	}
 	head = append(head, "")
 	var lines []string
 	if objections := s.objections(); len(objections) > 0 {
-		lines = append(lines, m.text(width, counted(len(objections), "check")+
-			" that the changes depend on failed or could not look:")...)
+		lines = append(lines, m.text(width, m.objected(len(objections)))...)
 		for _, r := range objections {
 			lines = append(lines, m.blocks(width, r.Block())...)
 		}
@@ -180,14 +184,14 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 		counts[c.Target]++
 	}
 	for _, target := range order {
-		lines = append(lines, fmt.Sprintf("  %s at %s", counted(counts[target], "change"), clean(target)))
+		lines = append(lines, "  "+m.words("%s at %s", m.count(counts[target], "%d change", "%d changes"), clean(target)))
 	}
 	lines = append(lines, "")
 	seen := map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Risk != "" && !seen[c.Risk] {
 			seen[c.Risk] = true
-			for _, line := range m.labelled(width-2, "risk", report.Plain, c.Kind+": "+c.Risk) {
+			for _, line := range m.labelled(width-2, m.words("risk"), report.Plain, c.Kind+": "+m.term(c.Risk)) {
 				lines = append(lines, "  "+line)
 			}
 		}

@@ -78,7 +78,7 @@ func (s *discoverScreen) said(m *model) bool {
 	user := strings.TrimSpace(s.fields[1].String())
 	key := func(field string) string { return fmt.Sprintf("forests[%d].directory.%s", s.forest, field) }
 	if err := question("forests[].directory.domain").Validate([]string{domain}); domain == "" || err != nil {
-		m.note = "Type the DNS name of the forest root domain, such as contoso.com."
+		m.note = m.words("Type the DNS name of the forest root domain, such as contoso.com.")
 		return false
 	}
 	m.document.Set(key("domain"), domain)
@@ -218,7 +218,7 @@ func (s *discoverScreen) take(m *model) tea.Cmd {
 	taken := s.accept(m)
 	if err := m.valid(); err != nil {
 		cmd := m.complain(err)
-		m.note = counted(len(taken), "answer") + " found; this one is missing."
+		m.note = m.count(len(taken), "%d answer found; this one is missing.", "%d answers found; this one is missing.")
 		return tea.Batch(m.store(), cmd)
 	}
 	if len(s.found.Hybrid) > 0 {
@@ -239,7 +239,7 @@ func (s *discoverScreen) accept(m *model) []deployment.Proposal {
 
 // asks is what a proposal answers, with its forest.
 func asks(m *model, p deployment.Proposal) string {
-	label := question(p.Question).Label
+	label := m.term(question(p.Question).Label)
 	if strings.HasPrefix(p.Question, "forests[]") || strings.HasPrefix(p.Question, "tests.") {
 		return clean(m.document.Text(fmt.Sprintf("forests[%d].directory.domain", p.Forest))) + ": " + label
 	}
@@ -266,7 +266,8 @@ func (s *discoverScreen) render(m *model, width, height int) []string {
 	if s.found == nil || m.run != nil {
 		return s.form(m, width)
 	}
-	lines := []string{m.styles.title.Render(counted(len(s.found.Proposals), "answer") + " found. Each is a proposal.")}
+	lines := []string{m.styles.title.Render(m.count(len(s.found.Proposals),
+		"%d answer found. Each is a proposal.", "%d answers found. Each is a proposal."))}
 	lines = append(lines, m.problemLines(s.staged, width)...)
 	lines = append(lines, "")
 	items := s.items(width, func() []item { return s.proposals(m, width-gutter) })
@@ -274,7 +275,7 @@ func (s *discoverScreen) render(m *model, width, height int) []string {
 }
 
 func (s *discoverScreen) form(m *model, width int) []string {
-	lines := []string{m.styles.title.Render(fmt.Sprintf("Where is forest %d?", s.forest+1)), ""}
+	lines := []string{m.styles.title.Render(m.words("Where is forest %d?", s.forest+1)), ""}
 	lines = append(lines, m.problemLines(s.staged, width)...)
 	for i, f := range []struct{ label, help string }{
 		{"Forest root domain", "The DNS name of the domain, such as contoso.com. DNS finds its domain controllers."},
@@ -282,16 +283,16 @@ func (s *discoverScreen) form(m *model, width int) []string {
 			"hybridge asks for its password, and does not store it."},
 	} {
 		focused := i == s.at && m.run == nil
-		label := "  " + f.label
+		label := "  " + m.term(f.label)
 		if focused {
-			label = m.styles.focus.Render("> " + f.label)
+			label = m.styles.focus.Render("> " + m.term(f.label))
 		}
 		value := "    " + clean(s.fields[i].String())
 		if focused {
 			value = "    " + s.fields[i].render(m.styles, width-4, false)
 		}
 		lines = append(lines, label, value)
-		for _, line := range m.text(width-4, f.help) {
+		for _, line := range m.text(width-4, m.term(f.help)) {
 			lines = append(lines, "    "+m.styles.faint.Render(line))
 		}
 		lines = append(lines, "")
@@ -306,22 +307,22 @@ func (s *discoverScreen) proposals(m *model, width int) []item {
 		id := proposalID(p)
 		text := clean(strings.Join(p.Values, ", "))
 		if s.without[id] {
-			text = "left out: " + text
+			text = m.words("left out: %s", text)
 		}
 		it := m.item(id, width, report.Paragraph{Label: msg.Plain(what), Text: msg.Plain(text), Tone: report.Strong})
-		for _, line := range m.text(width-4, p.From.String()) {
+		for _, line := range m.text(width-4, m.in(p.From)) {
 			it.lines = append(it.lines, "    "+m.styles.faint.Render(clean(line)))
 		}
-		help := question(p.Question).Help
+		help := m.term(question(p.Question).Help)
 		it.detail = func(width int) []string {
 			return append(m.blocks(width, report.Paragraph{Label: msg.Plain(what), Text: msg.Plain(text)},
-				report.Paragraph{Label: msg.Plain("found in"), Text: p.From}), m.text(width, help)...)
+				report.Paragraph{Label: msg.Of("found in"), Text: p.From}), m.text(width, help)...)
 		}
 		items = append(items, it)
 	}
 	for i, g := range s.found.Gaps {
 		items = append(items, m.item(fmt.Sprintf("gap %d", i), width, report.Paragraph{
-			Label: msg.Plain("not found, " + clean(g.What)), Text: g.Why, Tone: report.Caution}))
+			Label: msg.Of("not found, %s", clean(g.What)), Text: g.Why, Tone: report.Caution}))
 	}
 	for _, root := range s.found.Hybrid {
 		items = append(items, m.item("hybrid "+root, width, report.Paragraph{Label: msg.Plain(clean(root)),

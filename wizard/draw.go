@@ -1,7 +1,6 @@
 package wizard
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 
 // blocks renders blocks of a document into lines of a width.
 func (m *model) blocks(width int, blocks ...report.Block) []string {
-	return report.Style{Width: width, ASCII: m.options.ASCII, Paint: m.styles.paint}.Blocks(blocks...)
+	return m.style(width).Blocks(blocks...)
 }
 
 // text breaks a text into lines of a width.
@@ -46,8 +45,7 @@ func (m *model) item(id string, width int, b report.Block) item {
 	it := item{id: id, lines: render(width), detail: render}
 	it.search = ansi.Strip(strings.Join(it.lines, " "))
 	if n := len(it.lines); n > most {
-		it.lines = append(it.lines[:most-1:most-1], m.styles.faint.Render(fmt.Sprintf("      (%d lines more)",
-			n-most+1)))
+		it.lines = append(it.lines[:most-1:most-1], m.styles.faint.Render("      "+m.words("(%d lines more)", n-most+1)))
 	}
 	return it
 }
@@ -56,12 +54,12 @@ func (m *model) item(id string, width int, b report.Block) item {
 func (m *model) problemLines(s staged, width int) []string {
 	var lines []string
 	for _, w := range s.warnings {
-		lines = append(lines, m.labelled(width, "warning:", report.Caution, w)...)
+		lines = append(lines, m.labelled(width, m.words("warning:"), report.Caution, w)...)
 	}
 	if s.err != nil {
-		lines = append(lines, m.labelled(width, "error:", report.Bad, s.err.Error())...)
+		lines = append(lines, m.labelled(width, m.words("error:"), report.Bad, s.err.Error())...)
 		if hint := m.options.Hint(s.err); hint != "" {
-			lines = append(lines, m.labelled(width, "hint:", report.Plain, hint)...)
+			lines = append(lines, m.labelled(width, m.words("hint:"), report.Plain, hint)...)
 		}
 	}
 	return lines

@@ -176,7 +176,7 @@ func (m *model) settle(s saved, retry func(*model) tea.Cmd) tea.Cmd {
 	case s.document != nil:
 		// What was typed since then is kept.
 		m.document, _ = answers.Merge(s.own, m.document, s.document, answers.Ours)
-		m.note = clean(m.file.name()) + " was changed by another program; the changes are taken in."
+		m.note = m.words("%s was changed by another program; the changes are taken in.", clean(m.file.name()))
 		if f, ok := m.screen.(*formScreen); ok {
 			f.focus(m)
 		}
@@ -222,14 +222,15 @@ func (c *conflictPane) actions(*model) []action {
 }
 
 func (c *conflictPane) render(m *model, width, _ int) []string {
-	lines := m.text(width, clean(m.file.name())+" was changed by another program, in answers that you changed too:")
+	lines := m.text(width, m.words("%s was changed by another program, in answers that you changed too:",
+		clean(m.file.name())))
 	lines = append(lines, "")
 	for _, k := range c.conflict.keys[:min(len(c.conflict.keys), 10)] {
 		lines = append(lines, "  "+clean(k))
 	}
 	lines = append(lines, "")
-	return append(lines, m.text(width, "m keeps what you answered here, t takes what the file holds. All other "+
-		"changes of both are kept.")...)
+	return append(lines, m.text(width, m.words("m keeps what you answered here, t takes what the file holds. All other "+
+		"changes of both are kept."))...)
 }
 
 // commands are the command lines that go on where the wizard ended.
@@ -246,7 +247,7 @@ func (m *model) farewell(saveError error) []string {
 	}
 	var lines []string
 	if saveError == nil {
-		lines = append(lines, "answers: "+clean(m.file.name()))
+		lines = append(lines, m.words("answers: %s", clean(m.file.name())))
 	}
 	c := commands{m.file.name()}
 	for i := len(m.way) - 1; i >= 0; i-- {
@@ -254,5 +255,5 @@ func (m *model) farewell(saveError error) []string {
 			return append(lines, last...)
 		}
 	}
-	return append(lines, "go on with: "+c.line("wizard"))
+	return append(lines, m.words("go on with: %s", c.line("wizard")))
 }

@@ -199,7 +199,7 @@ func (f *formScreen) leave(m *model) tea.Cmd {
 	case len(f.drafts) == 0 && m.valid() == nil:
 		return m.next()
 	}
-	m.note = "Not all answers are given yet; ctrl+s shows which, ctrl+c saves and leaves."
+	m.note = m.words("Not all answers are given yet; ctrl+s shows which, ctrl+c saves and leaves.")
 	return nil
 }
 
@@ -256,7 +256,7 @@ func (f *formScreen) edit(m *model, k tea.KeyMsg) {
 // chosenNotTyped answers letters where there is nothing to type.
 func (f *formScreen) chosenNotTyped(m *model, k tea.KeyMsg) {
 	if k.Type == tea.KeyRunes {
-		m.note = "Here is nothing to type: left, right and space choose."
+		m.note = m.words("Here is nothing to type: left, right and space choose.")
 	}
 }
 
@@ -283,14 +283,14 @@ func (f *formScreen) removeForest(m *model) tea.Cmd {
 	p := f.section(m)
 	switch {
 	case m.document.Len("forests") < 2:
-		m.note = "One forest is needed."
+		m.note = m.words("One forest is needed.")
 		return nil
 	case f.removing != m.presses-1:
-		m.note = fmt.Sprintf("ctrl+d again removes forest %d with all its answers.", p.Forest+1)
+		m.note = m.words("ctrl+d again removes forest %d with all its answers.", p.Forest+1)
 		f.removing = m.presses
 		return nil
 	}
-	m.note = fmt.Sprintf("Forest %d is removed from the answers.", p.Forest+1)
+	m.note = m.words("Forest %d is removed from the answers.", p.Forest+1)
 	m.document.RemoveForest(p.Forest)
 	m.edits++
 	f.at, f.field, f.drafts = 0, 0, map[string]string{}
@@ -302,7 +302,7 @@ func (f *formScreen) removeForest(m *model) tea.Cmd {
 func (f *formScreen) done(m *model) tea.Cmd {
 	f.commit(m)
 	if len(f.drafts) > 0 && f.toDraft(m) {
-		m.note = "This is no reference to a secret yet; complete it, or empty it with ctrl+u."
+		m.note = m.words("This is no reference to a secret yet; complete it, or empty it with ctrl+u.")
 		return nil
 	}
 	if err := m.valid(); err != nil {
@@ -339,7 +339,8 @@ func (f *formScreen) fail(m *model, err error) {
 			if f.fault(m.document.Key(q, p.Forest)) != "" {
 				f.at, f.field = i, j
 				f.focus(m)
-				m.note = fmt.Sprintf("%s missing or wrong; this is the first.", counted(len(f.faults), "answer"))
+				m.note = m.count(len(f.faults), "%d answer missing or wrong; this is the first.",
+					"%d answers missing or wrong; this is the first.")
 				return
 			}
 		}
@@ -416,11 +417,11 @@ func (f *formScreen) side(m *model, height int) []string {
 			forest = p.Forest
 			name := clean(m.document.Text(fmt.Sprintf("forests[%d].name", forest)))
 			if name == "" {
-				name = fmt.Sprintf("forest %d", forest+1)
+				name = m.words("forest %d", forest+1)
 			}
 			lines = append(lines, m.styles.faint.Render(name))
 		}
-		title := p.Title
+		title := m.term(p.Title)
 		if p.PerForest {
 			title = " " + title
 		}
@@ -435,7 +436,7 @@ func (f *formScreen) side(m *model, height int) []string {
 			lines = append(lines, "  "+title+" "+mark)
 		}
 	}
-	lines = append(lines, "", m.styles.faint.Render("* not complete"))
+	lines = append(lines, "", m.styles.faint.Render("* "+m.words("not complete")))
 	var s scroll
 	s.keep(here, here, height)
 	return s.window(lines, height)
@@ -462,20 +463,19 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 		if focused {
 			key = f.key
 		}
-		label := q.Label
+		label, free := m.term(q.Label), ""
 		if !q.Required {
-			label += m.styles.faint.Render(" (may stay empty)")
+			free = m.styles.faint.Render(" " + m.words("(may stay empty)"))
 		}
 		from := len(lines)
 		if focused {
-			lines = append(lines, m.styles.focus.Render("> ")+m.styles.focus.Render(q.Label)+strings.TrimPrefix(label,
-				q.Label))
+			lines = append(lines, m.styles.focus.Render("> ")+m.styles.focus.Render(label)+free)
 		} else {
-			lines = append(lines, "  "+label)
+			lines = append(lines, "  "+label+free)
 		}
 		lines = append(lines, f.value(m, q, key, focused, width-4)...)
 		if focused {
-			for _, line := range m.text(width-4, f.explain(q)) {
+			for _, line := range m.text(width-4, f.explain(m, q)) {
 				lines = append(lines, "    "+m.styles.faint.Render(line))
 			}
 		}
@@ -495,21 +495,26 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 
 // explain is the help of the question that has the focus, with what an empty answer means, or an
 // example.
-func (f *formScreen) explain(q answers.Question) string {
-	text := q.Help
-	if q.Why != "" {
-		text += " " + q.Why
-	}
+func (f *formScreen) explain(m *model, q answers.Question) string {
+	text := m.asked(q)
 	switch {
 	case q.Kind == answers.SecretAnswer && f.loaded && f.input.String() != "":
-		return text + " Typing replaces it."
+		return text + m.words(" Typing replaces it.")
 	case !typed(q) || f.input.String() != "":
 	case q.Default != "":
-		return text + " Empty: " + q.Default + "."
+		return text + m.words(" Empty: %s.", m.term(q.Default))
 	case q.Example != "" && !strings.Contains(q.Help, q.Example):
-		return text + " For example: " + q.Example
+		return text + m.words(" For example: %s", q.Example)
 	}
 	return text
+}
+
+// asked is the help of a question, with why it is asked.
+func (m *model) asked(q answers.Question) string {
+	if q.Why == "" {
+		return m.term(q.Help)
+	}
+	return m.term(q.Help) + m.words(" %s", m.term(q.Why))
 }
 
 // value draws the answer to a question.
@@ -539,7 +544,7 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 	case q.Kind == answers.ChoiceAnswer:
 		value := strings.Join(values, "")
 		if value == "" && q.Default != "" {
-			value = q.Default + " (default)"
+			value = m.words("%s (default)", m.term(q.Default))
 		}
 		if focused {
 			return []string{"    < " + m.styles.focus.Render(clean(value)) + " >"}
@@ -549,11 +554,11 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 		hide := q.Kind == answers.SecretAnswer && !beginsReference(f.input.String())
 		return []string{"    " + f.input.render(m.styles, width, hide)}
 	case f.drafts[key] != "":
-		return []string{"    " + m.styles.faint.Render("(typed, not complete)")}
+		return []string{"    " + m.styles.faint.Render(m.words("(typed, not complete)"))}
 	case !ok || len(values) == 0:
 		if q.Default != "" {
 			var lines []string
-			for _, line := range m.text(width, q.Default+" (default)") {
+			for _, line := range m.text(width, m.words("%s (default)", m.term(q.Default))) {
 				lines = append(lines, "    "+m.styles.faint.Render(line))
 			}
 			return lines

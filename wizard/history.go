@@ -2,7 +2,6 @@ package wizard
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -113,23 +112,23 @@ func (s *historyScreen) render(m *model, width, height int) []string {
 	switch {
 	case s.report != nil:
 		c := s.report.Summary
-		lines = append([]string{m.styles.title.Render(fmt.Sprintf("Undone: %d done, %d skipped, %d failed, %d pending",
+		lines = append([]string{m.styles.title.Render(m.words("Undone: %d done, %d skipped, %d failed, %d pending",
 			c.Done, c.Skipped, c.Failed, c.Pending)), ""}, lines...)
 		return append(lines, m.window(&s.scroll, m.viewed(width, s.report.View()), height-len(lines))...)
 	case s.undo != nil:
-		question := "Undo run " + clean(s.looked) + "? y undoes it, n leaves it."
+		question := m.words("Undo run %s? y undoes it, n leaves it.", clean(s.looked))
 		if s.agreed {
-			question = "Undoing run " + clean(s.looked)
+			question = m.words("Undoing run %s", clean(s.looked))
 		}
 		lines = append([]string{m.styles.title.Render(question), ""}, lines...)
 		return append(lines, m.window(&s.scroll, m.viewed(width, s.undo.View()), height-len(lines))...)
 	case s.looked != "":
-		title := "Looking at what undoing run " + clean(s.looked) + " would do"
+		title := m.words("Looking at what undoing run %s would do", clean(s.looked))
 		return append([]string{m.styles.title.Render(title)}, lines...)
 	case len(m.past.runs) == 0:
-		return append(lines, "Nothing was applied yet.")
+		return append(lines, m.words("Nothing was applied yet."))
 	}
-	lines = append([]string{m.styles.title.Render(counted(len(m.past.runs), "run")), ""}, lines...)
+	lines = append([]string{m.styles.title.Render(m.count(len(m.past.runs), "%d run", "%d runs")), ""}, lines...)
 	s.changed()
 	items := s.items(width, func() []item { return runs(m, width-gutter) })
 	return append(lines, s.list.render(m, items, width, height-len(lines))...)
@@ -137,7 +136,7 @@ func (s *historyScreen) render(m *model, width, height int) []string {
 
 // viewed renders a document into lines.
 func (m *model) viewed(width int, v report.View) []string {
-	return report.Style{Width: width, ASCII: m.options.ASCII, Paint: m.styles.paint}.View(v)
+	return m.style(width).View(v)
 }
 
 // runs are the runs of the deployment, newest first.
@@ -145,10 +144,10 @@ func runs(m *model, width int) []item {
 	var items []item
 	for _, e := range m.past.runs {
 		c := e.Summary
-		text := fmt.Sprintf("%s, %s: %d done, %d skipped, %d failed, %d pending", e.Action, e.Outcome, c.Done,
+		text := m.words("%s, %s: %d done, %d skipped, %d failed, %d pending", m.term(e.Action), m.term(e.Outcome), c.Done,
 			c.Skipped, c.Failed, c.Pending)
 		if e.UndoneBy != "" {
-			text += "; undone by " + e.UndoneBy
+			text += m.words("; undone by %s", e.UndoneBy)
 		}
 		tone := report.Plain
 		if e.Outcome != "complete" {

@@ -88,13 +88,13 @@ func (l *lines) say(texts ...string) {
 
 // tell breaks a text into lines.
 func (l *lines) tell(format string, args ...any) {
-	for _, line := range l.text(l.width, clean(fmt.Sprintf(format, args...))) {
+	for _, line := range l.text(l.width, clean(l.words(format, args...))) {
 		l.wrapped(line)
 	}
 }
 
 func (l *lines) document(d report.Document) {
-	for _, line := range (report.Style{Width: l.width, ASCII: l.options.ASCII}).View(d.View()) {
+	for _, line := range (report.Style{Width: l.width, ASCII: l.options.ASCII, Language: l.options.Language}).View(d.View()) {
 		l.wrapped(line)
 	}
 }
@@ -171,21 +171,24 @@ func (l *lines) read(hidden bool) (string, error) {
 
 // agree asks a question whose answer is yes when Enter is pressed and yes is the default.
 func (l *lines) agree(question string, yes bool) (bool, error) {
-	choices := "[y/N]"
+	choices := l.words("[y/N]")
 	if yes {
-		choices = "[Y/n]"
+		choices = l.words("[Y/n]")
 	}
+	// Letters of the language come beside those of English.
+	agrees := append([]string{"y", "yes"}, answers.Split(l.words("y, yes"))...)
+	refuses := append([]string{"n", "no"}, answers.Split(l.words("n, no"))...)
 	for {
 		text, err := l.ask(question+" "+choices, false)
 		if err != nil {
 			return false, err
 		}
-		switch strings.ToLower(text) {
-		case "":
+		switch text = strings.ToLower(text); {
+		case text == "":
 			return yes, nil
-		case "y", "yes":
+		case slices.Contains(agrees, text):
 			return true, nil
-		case "n", "no":
+		case slices.Contains(refuses, text):
 			return false, nil
 		}
 	}
@@ -194,10 +197,10 @@ func (l *lines) agree(question string, yes bool) (bool, error) {
 // choose asks for one of several, by number; preset is what Enter takes.
 func (l *lines) choose(options []string, preset int) (int, error) {
 	for i, o := range options {
-		l.tell("%3d  %s", i+1, o)
+		l.tell("%3d  %s", i+1, l.term(o))
 	}
 	for {
-		text, err := l.ask(fmt.Sprintf("Number [%d]:", preset+1), false)
+		text, err := l.ask(l.words("Number [%d]:", preset+1), false)
 		if err != nil {
 			return 0, err
 		}
@@ -263,7 +266,7 @@ func (l *lines) discover() error {
 		l.tell("Forest %d. Its root domain, such as contoso.com. Enter takes what is in brackets; - asks all questions "+
 			"instead of looking for the answers.", forest+1)
 		for i, label := range []string{"Domain", "Account (empty: you, with Kerberos)"} {
-			text, err := l.ask(fmt.Sprintf("%s [%s]:", label, clean(s.fields[i].String())), false)
+			text, err := l.ask(l.words("%s [%s]:", l.term(label), clean(s.fields[i].String())), false)
 			switch {
 			case err != nil:
 				return err
@@ -284,7 +287,7 @@ func (l *lines) discover() error {
 			if err := l.failed(err); err != nil {
 				return err
 			}
-			again, asked := l.agree("Look again?", true)
+			again, asked := l.agree(l.words("Look again?"), true)
 			if asked != nil || !again {
 				return asked
 			}
@@ -292,7 +295,7 @@ func (l *lines) discover() error {
 			continue
 		}
 		s.found = found
-		another, err := l.agree("Is there another forest?", s.next(l.model) > 0 || len(found.Forests) > 0)
+		another, err := l.agree(l.words("Is there another forest?"), s.next(l.model) > 0 || len(found.Forests) > 0)
 		if err != nil {
 			return err
 		}
@@ -306,12 +309,12 @@ func (l *lines) discover() error {
 func (l *lines) take(s *discoverScreen) error {
 	for i, p := range s.found.Proposals {
 		l.tell("%d. %s", i+1, proposed(l.model, p))
-		l.tell("   found in: %s", p.From.String())
+		l.tell("   found in: %s", p.From)
 	}
 	for _, g := range s.found.Gaps {
-		l.tell("not found: %s: %s", g.What, g.Why.String())
+		l.tell("not found: %s: %s", g.What, g.Why)
 	}
-	out, err := l.numbers("Leave out, by number (Enter: none):", len(s.found.Proposals))
+	out, err := l.numbers(l.words("Leave out, by number (Enter: none):"), len(s.found.Proposals))
 	if err != nil {
 		return err
 	}
@@ -319,7 +322,7 @@ func (l *lines) take(s *discoverScreen) error {
 		s.without[proposalID(s.found.Proposals[n])] = true
 	}
 	taken := s.accept(l.model)
-	l.tell("%s taken.", counted(len(taken), "answer"))
+	l.tell("%s", l.count(len(taken), "%d answer taken.", "%d answers taken."))
 	return nil
 }
 
@@ -355,7 +358,7 @@ func (l *lines) complete() error {
 		if !errors.As(err, &faults) {
 			return err
 		}
-		l.tell("%s missing or wrong.", counted(len(faults), "answer"))
+		l.tell("%s", l.count(len(faults), "%d answer missing or wrong.", "%d answers missing or wrong."))
 		f := &formScreen{faults: faults}
 		asked := false
 		for _, p := range l.model.document.Pages() {
@@ -382,11 +385,11 @@ func (l *lines) complete() error {
 func (l *lines) question(q answers.Question, p answers.Page, fault string) error {
 	d := l.model.document
 	key := d.Key(q, p.Forest)
-	label := q.Label
+	label := l.term(q.Label)
 	if p.PerForest {
 		name := d.Text(fmt.Sprintf("forests[%d].name", p.Forest))
 		if name == "" {
-			name = fmt.Sprintf("forest %d", p.Forest+1)
+			name = l.words("forest %d", p.Forest+1)
 		}
 		label = name + ": " + label
 	}
@@ -395,7 +398,7 @@ func (l *lines) question(q answers.Question, p answers.Page, fault string) error
 	if fault != "" && !strings.HasPrefix(fault, "still to be filled in") {
 		l.tell("! %s", fault)
 	}
-	l.tell("%s", strings.TrimSpace(q.Help+" "+q.Why))
+	l.tell("%s", l.asked(q))
 	values, _ := d.Get(key)
 	now := strings.Join(values, ", ")
 	if len(q.Choices) > 0 {
@@ -403,7 +406,7 @@ func (l *lines) question(q answers.Question, p answers.Page, fault string) error
 	}
 	switch {
 	case now == "" && q.Default != "":
-		l.tell("Empty: %s.", q.Default)
+		l.tell("Empty: %s.", l.term(q.Default))
 	case now == "" && q.Example != "":
 		l.tell("For example: %s", q.Example)
 	}
@@ -411,7 +414,7 @@ func (l *lines) question(q answers.Question, p answers.Page, fault string) error
 		l.tell("May stay empty. - removes an answer.")
 	}
 	for {
-		text, err := l.ask(fmt.Sprintf("%s [%s]:", q.Label, clean(now)), false)
+		text, err := l.ask(l.words("%s [%s]:", l.term(q.Label), clean(now)), false)
 		if err != nil {
 			return err
 		}
@@ -441,9 +444,9 @@ func (l *lines) edit() error {
 	var titles []string
 	pages := l.model.document.Pages()
 	for _, p := range pages {
-		title := p.Title
+		title := l.term(p.Title)
 		if p.PerForest {
-			title = fmt.Sprintf("forest %d: %s", p.Forest+1, title)
+			title = l.words("forest %d: %s", p.Forest+1, title)
 		}
 		titles = append(titles, title)
 	}
@@ -471,13 +474,13 @@ func (l *lines) menu() error {
 	for _, line := range l.past.notice(l.model, l.width) {
 		l.wrapped(line)
 	}
-	l.say("", "These are the answers:")
-	for _, row := range append(reviewed(l.answers), ends(l.answers, l.options.now())...) {
+	l.say("", l.words("These are the answers:"))
+	for _, row := range append(l.reviewed(), l.ends()...) {
 		l.tell("%s: %s", row[0], row[1])
 	}
 	next := 0
 	for {
-		l.say("", "What next?")
+		l.say("", l.words("What next?"))
 		n, err := l.choose([]string{"check the prerequisites", "plan", "apply the plan", "free/busy",
 			"change an answer", "look for answers", "leave"}, next)
 		if err != nil {
@@ -531,9 +534,9 @@ func (l *lines) plan() (next int, err error) {
 		return 3, nil
 	}
 	for i, c := range p.Changes {
-		l.tell("%d. %s %s", i+1, c.Action, c.ID)
+		l.tell("%d. %s %s", i+1, l.term(string(c.Action)), c.ID)
 	}
-	out, err := l.numbers("Leave out, by number (Enter: none):", len(p.Changes))
+	out, err := l.numbers(l.words("Leave out, by number (Enter: none):"), len(p.Changes))
 	if err != nil {
 		return 1, err
 	}
@@ -544,7 +547,8 @@ func (l *lines) plan() (next int, err error) {
 	rest, left := p.Without(ids...)
 	l.outcome.Plan = &rest
 	if len(left) > 0 {
-		l.tell("%s left out, with those that need them: %s", counted(len(left), "change"), strings.Join(left, ", "))
+		l.tell("%s: %s", l.count(len(left), "%d change left out, with those that need them",
+			"%d changes left out, with those that need them"), strings.Join(left, ", "))
 	}
 	return 2, nil
 }
@@ -562,9 +566,9 @@ func (l *lines) apply() (next int, err error) {
 	}
 	s.checks = result[check.Report](v)
 	p := l.outcome.Plan
-	l.tell("Apply this plan? %s", planned(p.Summary))
+	l.tell("Apply this plan? %s", l.planned(p.Summary))
 	if objections := s.objections(); len(objections) > 0 {
-		l.tell("%s that the changes depend on failed or could not look:", counted(len(objections), "check"))
+		l.tell("%s", l.objected(len(objections)))
 		for _, r := range objections {
 			for _, line := range l.blocks(l.width, r.Block()) {
 				l.wrapped(line)
@@ -572,8 +576,8 @@ func (l *lines) apply() (next int, err error) {
 		}
 	}
 	if severe(p) {
-		name, err := l.ask("Something is removed. Type the organization's name, "+clean(l.answers.Organization)+
-			", to go on:", false)
+		name, err := l.ask(l.words("Something is removed. Type the organization's name, %s, to go on:",
+			clean(l.answers.Organization)), false)
 		if err != nil {
 			return 2, err
 		}
@@ -581,7 +585,7 @@ func (l *lines) apply() (next int, err error) {
 			l.tell("That is not the organization's name. Nothing was changed.")
 			return 2, nil
 		}
-	} else if yes, err := l.agree("Apply it?", false); err != nil || !yes {
+	} else if yes, err := l.agree(l.words("Apply it?"), false); err != nil || !yes {
 		return 2, err
 	}
 	l.options.Apply.Accept = s.consents(p)
@@ -625,7 +629,7 @@ func (l *lines) stage(s screen) (any, error) {
 	ctx, cancel := context.WithCancel(deployment.WithCalls(l.ctx, calls))
 	defer cancel()
 	began := time.Now()
-	l.tell("%s: %s", s.about().step, s.about().does)
+	l.tell("%s: %s", l.term(s.about().step), l.term(s.about().does))
 	go func() {
 		var err error
 		defer broken.Into(&err, "the clock of a stage")
@@ -639,7 +643,7 @@ func (l *lines) stage(s screen) (any, error) {
 	defer func() { l.run = nil }()
 	context.AfterFunc(ctx, l.run.cancel)
 	run := l.run
-	progress := report.NewProgress(lockedWriter{l}, report.Style{ASCII: l.options.ASCII})
+	progress := report.NewProgress(lockedWriter{l}, report.Style{ASCII: l.options.ASCII, Language: l.options.Language})
 	perform(cmd)
 	for {
 		msg := l.queue.next(ctx)()
@@ -656,7 +660,7 @@ func (l *lines) stage(s screen) (any, error) {
 			case said:
 				l.tell("! %s", string(msg))
 			case asked:
-				typed, err := l.ask("The "+clean(msg.label)+":", true)
+				typed, err := l.ask(l.words("The %s:", clean(msg.label)), true)
 				if err == nil && typed == "" {
 					err = errNotGiven
 				}
@@ -679,7 +683,7 @@ func (l *lines) decide(s saved) error {
 	for s.conflict != nil {
 		l.tell("%s was changed by another program, in answers that you changed too: %s.", l.file.name(),
 			strings.Join(s.conflict.keys, ", "))
-		mine, err := l.agree("Keep what you answered here?", true)
+		mine, err := l.agree(l.words("Keep what you answered here?"), true)
 		if err != nil {
 			return err
 		}
@@ -708,7 +712,7 @@ func (l *lines) watch(ctx context.Context, calls *deployment.Calls, began time.T
 			return
 		}
 		r := running{calls: calls}
-		if silent := r.silent(time.Now()); silent != "" {
+		if silent := r.silent(l.model, time.Now()); silent != "" {
 			l.tell("running %s: %s", elapsed(time.Since(began)), silent)
 		}
 	}

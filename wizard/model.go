@@ -220,9 +220,9 @@ func (m *model) copy(text string) tea.Cmd {
 	out := m.options.Out
 	return func() tea.Msg {
 		if _, err := io.WriteString(out, ansi.SetSystemClipboard(text)); err != nil {
-			return noted("Not copied: " + err.Error())
+			return noted(m.words("Not copied: %s", err.Error()))
 		}
-		return noted("Copied, where the terminal allows it.")
+		return noted(m.words("Copied, where the terminal allows it."))
 	}
 }
 
@@ -241,7 +241,7 @@ func (m *model) leave(interrupt bool) tea.Cmd {
 		return tea.Quit
 	}
 	m.leaving = true
-	if m.run.silent(m.options.now()) != "" {
+	if m.run.silent(m, m.options.now()) != "" {
 		m.parting = time.Second // what does not answer a call does not end a session either
 	}
 	m.run.cancel() // ends a question for a secret as well
@@ -255,7 +255,7 @@ func (m *model) finished() bool { return m.outcome.Test != nil }
 // window is scroll.window for the one list of a pane. The status line shows which part is in view.
 func (m *model) window(s *scroll, lines []string, height int) []string {
 	lines = s.window(lines, height)
-	m.shown = s.position()
+	m.shown = s.position(m)
 	return lines
 }
 
@@ -274,7 +274,7 @@ func (m *model) draw() string {
 	m.shown = ""
 	if w < minWidth || h < minHeight {
 		lines := m.text(max(1, min(w, 52)),
-			fmt.Sprintf("The wizard needs a window of %d by %d characters; this one has "+
+			m.words("The wizard needs a window of %d by %d characters; this one has "+
 				"%d by %d. Enlarge it, or leave with Ctrl-C: the answers are saved, and every step is a command too "+
 				"(hybridge --help).", minWidth, minHeight, w, h))
 		for i := range lines {
@@ -323,6 +323,7 @@ func (m *model) breadcrumb(width int) string {
 	last, past := "", true
 	for _, s := range m.way {
 		step := s.about().step
+		shown := m.term(step)
 		if step == last {
 			continue
 		}
@@ -330,11 +331,11 @@ func (m *model) breadcrumb(width int) string {
 		switch {
 		case step == here:
 			past = false
-			parts = append(parts, m.styles.here.Render("["+step+"]"))
+			parts = append(parts, m.styles.here.Render("["+shown+"]"))
 		case past:
-			parts = append(parts, m.styles.past.Render(step))
+			parts = append(parts, m.styles.past.Render(shown))
 		default:
-			parts = append(parts, m.styles.faint.Render(step))
+			parts = append(parts, m.styles.faint.Render(shown))
 		}
 	}
 	return fit(" "+strings.Join(parts, " > "), width)
@@ -348,17 +349,17 @@ func (m *model) status() string {
 	case m.run == nil:
 		return m.shown
 	case m.leaving:
-		return "Ending the current call, then leaving. Ctrl-C again leaves immediately."
+		return m.words("Ending the current call, then leaving. Ctrl-C again leaves immediately.")
 	case m.returning != nil:
-		return "Ending the current call, then going back. Ctrl-C leaves."
+		return m.words("Ending the current call, then going back. Ctrl-C leaves.")
 	}
 	// The time comes first: a long line is cut at its end.
 	now := m.options.now()
-	text := m.run.text()
-	if silent := m.run.silent(now); silent != "" {
-		text = m.run.steps() + silent
+	text := m.run.text(m)
+	if silent := m.run.silent(m, now); silent != "" {
+		text = m.run.steps(m) + silent
 	}
-	return fmt.Sprintf("%s running %s  %s", m.pulse.View(), elapsed(now.Sub(m.run.started)), text)
+	return m.words("%s running %s  %s", m.pulse.View(), elapsed(now.Sub(m.run.started)), text)
 }
 
 // elapsed shows a duration in whole seconds.
@@ -378,12 +379,12 @@ func (m *model) keyLine(width int) string {
 		Ellipsis: m.styles.past}
 	last := ""
 	if len(m.over) == 0 {
-		last = line.ShortHelpView(bindings(always(m)))
+		last = line.ShortHelpView(m.bindings(always(m)))
 	}
 	first := ""
 	if room := width - 2 - ansi.StringWidth(last) - len(line.ShortSeparator); last == "" || room > 0 {
 		line.Width = max(room, 1)
-		first = strings.TrimRight(line.ShortHelpView(bindings(m.top().actions(m))), " ")
+		first = strings.TrimRight(line.ShortHelpView(m.bindings(m.top().actions(m))), " ")
 	}
 	if first != "" && last != "" {
 		first += line.ShortSeparator
@@ -391,16 +392,17 @@ func (m *model) keyLine(width int) string {
 	return fit(" "+first+last, width)
 }
 
-func bindings(actions []action) []key.Binding {
+func (m *model) bindings(actions []action) []key.Binding {
 	var list []key.Binding
 	for _, a := range actions {
+		a.SetHelp(m.term(a.Help().Key), m.term(a.Help().Desc))
 		list = append(list, a.Binding)
 	}
 	return list
 }
 
 // describe is an action's line on the help page.
-func describe(a action) string {
+func (m *model) describe(a action) string {
 	h := a.Help()
 	switch h.Desc {
 	case "scroll":
@@ -410,7 +412,7 @@ func describe(a action) string {
 	case "leave":
 		h.Key, h.Desc = "q", "leave; the answers are saved (Ctrl-C while typing)"
 	}
-	return fmt.Sprintf("  %-16s %s", h.Key, h.Desc)
+	return "  " + pad(m.term(h.Key), 16) + " " + m.term(h.Desc)
 }
 
 func (m *model) saidLines(width int) []string {
@@ -427,11 +429,4 @@ func (m *model) saidLines(width int) []string {
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

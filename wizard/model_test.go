@@ -206,7 +206,7 @@ func TestColor(t *testing.T) {
 func TestLateComers(t *testing.T) {
 	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
 	ended := false
-	if text := (&running{screen: find[*testScreen](m)}).text(); text != "Free/busy" {
+	if text := (&running{screen: find[*testScreen](m)}).text(&model{}); text != "Free/busy" {
 		t.Errorf("a run that says nothing: %q", text)
 	}
 	m.run = &running{number: 2, screen: find[*checkScreen](m), cancel: func() { ended = true }}

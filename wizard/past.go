@@ -1,8 +1,6 @@
 package wizard
 
 import (
-	"fmt"
-
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
@@ -52,16 +50,17 @@ func (p past) notice(m *model, width int) []string {
 		return lines
 	}
 	made := e.Summary.Done + e.Summary.Skipped
-	text := fmt.Sprintf("The %s of %s is not complete: %d of %d changes are made", e.Action,
+	text := m.words("The %s of %s is not complete: %d of %d changes are made", m.term(e.Action),
 		e.Started.Local().Format("2006-01-02 15:04"), made, made+e.Summary.Failed+e.Summary.Pending)
 	if e.Summary.Failed > 0 {
-		text += fmt.Sprintf(", %d failed", e.Summary.Failed)
+		text += m.words(", %d failed", e.Summary.Failed)
 	}
-	text += ". The journal has them all."
+	text += m.words(". The journal has them all.")
 	if e.Action == "rollback" {
-		text += " Continue the rollback with: " + c.line("rollback")
+		text += m.words(" Continue the rollback with: %s", c.line("rollback"))
 	} else {
-		text += " Go on here: the next plan has the rest. Or undo what is made with: " + c.line("rollback "+e.RunID)
+		text += m.words(" Go on here: the next plan has the rest. Or undo what is made with: %s",
+			c.line("rollback "+e.RunID))
 	}
 	return append(lines, m.labelled(width, "!", report.Caution, text)...)
 }

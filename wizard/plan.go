@@ -187,9 +187,9 @@ func (s *planScreen) save(m *model) tea.Cmd {
 				}
 			}
 			if err != nil {
-				return noted("The plan is not saved: " + err.Error())
+				return noted(m.words("The plan is not saved: %s", err.Error()))
 			}
-			return noted("The plan is saved: hybridge apply " + report.ShellWord(path))
+			return noted(m.words("The plan is saved: %s", "hybridge apply "+report.ShellWord(path)))
 		}
 	}
 }
@@ -199,17 +199,17 @@ func (s *planScreen) render(m *model, width, height int) []string {
 	p := m.outcome.Plan
 	if p == nil || s.whole == nil {
 		if s.err == nil {
-			lines = append([]string{m.styles.title.Render("Comparing what should be with what is")}, lines...)
+			lines = append([]string{m.styles.title.Render(m.words("Comparing what should be with what is"))}, lines...)
 		}
 		return lines
 	}
-	title := planned(p.Summary)
+	title := m.planned(p.Summary)
 	if n := len(s.left); n > 0 {
-		title += fmt.Sprintf("; %d left out", n)
+		title += m.words("; %d left out", n)
 	}
 	lines = append([]string{m.styles.title.Render(title)}, append(lines, "")...)
 	if len(s.whole.Changes) == 0 {
-		return append(lines, "Everything is as it should be. There is nothing to change.")
+		return append(lines, m.words("Everything is as it should be. There is nothing to change."))
 	}
 	items := s.items(width, func() []item { return s.tree(m, width-gutter) })
 	return append(lines, s.list.render(m, items, width, height-len(lines))...)
@@ -238,7 +238,7 @@ func (s *planScreen) tree(m *model, width int) []item {
 			sign = "[+] "
 		}
 		head := item{id: place, lines: []string{m.styles.title.Render(fit(sign+clean(place), width)) +
-			m.styles.faint.Render("  "+planned(change.Count(changes)))}}
+			m.styles.faint.Render("  "+m.planned(change.Count(changes)))}}
 		items = append(items, head)
 		for _, it := range inside {
 			it.hidden = s.folded[place]
@@ -260,10 +260,10 @@ func (s *planScreen) item(m *model, c change.Change, width int) item {
 	why := ""
 	switch {
 	case s.without[c.ID]:
-		why = "left out"
+		why = m.words("left out")
 	case slices.Contains(s.left, c.ID):
 		i := slices.IndexFunc(c.Needs, func(id string) bool { return slices.Contains(s.left, id) })
-		why = "left out, because it needs " + clean(c.Needs[i])
+		why = m.words("left out, because it needs %s", clean(c.Needs[i]))
 	}
 	if why != "" {
 		it.lines = []string{m.styles.faint.Render(fit(it.lines[0], width)),
@@ -301,18 +301,19 @@ func commandLines(c change.Change) []string {
 }
 
 // planned is the summary of a plan.
-func planned(c change.Summary) string {
+func (m *model) planned(c change.Summary) string {
 	if c.Create+c.Update+c.Replace+c.Delete == 0 {
-		return fmt.Sprintf("No changes; %d unchanged", c.Unchanged)
+		return m.words("No changes; %d unchanged", c.Unchanged)
 	}
 	var parts []string
 	for _, p := range []struct {
 		n    int
-		what string
-	}{{c.Create, "to create"}, {c.Update, "to update"}, {c.Replace, "to replace"}, {c.Delete,
-		"to delete"}, {c.Unchanged, "unchanged"}} {
+		text msg.Text
+	}{{c.Create, msg.Of("%d to create", c.Create)}, {c.Update, msg.Of("%d to update", c.Update)},
+		{c.Replace, msg.Of("%d to replace", c.Replace)}, {c.Delete, msg.Of("%d to delete", c.Delete)},
+		{c.Unchanged, msg.Of("%d unchanged", c.Unchanged)}} {
 		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+			parts = append(parts, m.in(p.text))
 		}
 	}
 	return strings.Join(parts, ", ")

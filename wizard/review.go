@@ -1,13 +1,11 @@
 package wizard
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
@@ -38,58 +36,59 @@ func (s *reviewScreen) other(_ *model, k tea.KeyMsg) tea.Cmd {
 
 func (s *reviewScreen) render(m *model, width, height int) []string {
 	lines := m.past.notice(m, width)
-	lines = append(lines, "", m.styles.title.Render("These are the answers:"), "")
-	for _, row := range append(reviewed(m.answers), ends(m.answers, m.options.now())...) {
+	lines = append(lines, "", m.styles.title.Render(m.words("These are the answers:")), "")
+	for _, row := range append(m.reviewed(), m.ends()...) {
 		what := row[0]
 		for _, line := range m.text(width-16, clean(row[1])) {
-			lines = append(lines, fmt.Sprintf("  %-13s %s", what, line))
+			lines = append(lines, "  "+pad(what, 13)+" "+line)
 			what = ""
 		}
 	}
-	lines = append(lines, "", "Checking the prerequisites reads every system and changes nothing.")
+	lines = append(lines, "", m.words("Checking the prerequisites reads every system and changes nothing."))
 	return m.window(&s.scroll, lines, height)
 }
 
 // reviewed are the answers in short, each with its label.
-func reviewed(a answers.Answers) (rows [][2]string) {
-	row := func(what, value string) { rows = append(rows, [2]string{what, value}) }
+func (m *model) reviewed() (rows [][2]string) {
+	a := m.answers
+	row := func(what, value string) { rows = append(rows, [2]string{m.term(what), value}) }
 	row("Organization", a.Organization)
 	if e := a.ExchangeOnline; e != nil {
-		row("Tenant", fmt.Sprintf("%s, cloud %s, signing in with %s", e.Tenant, e.Cloud, e.Credential.Kind))
+		row("Tenant", m.words("%s, cloud %s, signing in with %s", e.Tenant, e.Cloud, e.Credential.Kind))
 	}
 	if w := a.WorkMail; w != nil {
-		row("WorkMail", w.Organization+" in "+w.Region)
+		row("WorkMail", m.words("%s in %s", w.Organization, w.Region))
 	}
 	for _, f := range a.Forests {
-		row("Forest", fmt.Sprintf("%s with %s; Exchange at %s as %s", f.Name, enumerate(f.Domains), f.Exchange.Server,
+		row("Forest", m.words("%s with %s; Exchange at %s as %s", f.Name, m.enumerate(f.Domains), f.Exchange.Server,
 			f.Exchange.Credential.Kind))
 	}
-	row("Lookups", fmt.Sprintf("%d to ask", len(a.Tests.Pairs)))
+	row("Lookups", m.words("%d to ask", len(a.Tests.Pairs)))
 	for _, host := range a.Network.InsecureHosts {
-		row("! Insecure", "the certificate of "+host+" is not verified")
+		row("! Insecure", m.words("the certificate of %s is not verified", host))
 	}
 	return rows
 }
 
 // ends are the dates on which something that the answers use ends.
-func ends(a answers.Answers, now time.Time) (rows [][2]string) {
-	for _, e := range deployment.Ends(a) {
-		text := e.What + " has ended on " + e.Last
-		if days := int(e.From.Sub(now) / (24 * time.Hour)); days > 0 {
-			text = fmt.Sprintf("%s ends on %s, in %s", e.What, e.Last, counted(days, "day"))
+func (m *model) ends() (rows [][2]string) {
+	for _, e := range deployment.Ends(m.answers) {
+		text := m.words("%s has ended on %s", m.term(e.What), e.Last)
+		if days := int(e.From.Sub(m.options.now()) / (24 * time.Hour)); days > 0 {
+			text = m.words("%s ends on %s, in %s", m.term(e.What), e.Last, m.count(days, "%d day", "%d days"))
 		}
-		rows = append(rows, [2]string{"! Ends", text})
+		rows = append(rows, [2]string{m.words("! Ends"), text})
 	}
 	return rows
 }
 
 // enumerate names the domains of a forest, the first of many.
-func enumerate(domains []string) string {
+func (m *model) enumerate(domains []string) string {
 	switch n := len(domains); {
 	case n == 0:
-		return "no domains"
+		return m.words("no domains")
 	case n <= 3:
 		return strings.Join(domains, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", domains[0], len(domains)-1)
+	return m.words("%s and %d more", domains[0], len(domains)-1)
 }

@@ -2,13 +2,13 @@ package wizard
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -23,7 +23,7 @@ type running struct {
 	started  time.Time
 	progress observe.Progress
 	waiting  string
-	reading  string // how far a long read is
+	reading  msg.Text // how far a long read is
 	calls    *deployment.Calls
 }
 
@@ -31,7 +31,7 @@ type running struct {
 const patience = 700 * time.Millisecond
 
 // silent names the call that has had no answer for longest, with its time; "" when all answer.
-func (r *running) silent(now time.Time) string {
+func (r *running) silent(m *model, now time.Time) string {
 	if r.calls == nil {
 		return ""
 	}
@@ -40,9 +40,9 @@ func (r *running) silent(now time.Time) string {
 	if n == 0 || waited < patience {
 		return ""
 	}
-	text := fmt.Sprintf("waiting %s for %s", elapsed(waited), clean(call.What))
+	text := m.words("waiting %s for %s", elapsed(waited), clean(call.What))
 	if n > 1 {
-		text += fmt.Sprintf(" (%d calls)", n)
+		text += m.words(" (%d calls)", n)
 	}
 	return text
 }
@@ -53,10 +53,10 @@ func (r *running) observe(e observe.Event) {
 		r.progress = observe.Progress{Stage: e.Stage, Total: e.Total}
 	case observe.Progress:
 		if e.Rate > 0 { // beside the steps
-			r.reading = clean(report.Reading(e).String())
+			r.reading = report.Reading(e)
 			return
 		}
-		r.progress, r.waiting, r.reading = e, "", ""
+		r.progress, r.waiting, r.reading = e, "", msg.Text{}
 	case observe.Waiting:
 		r.waiting = clean(e.What)
 	default:
@@ -65,33 +65,33 @@ func (r *running) observe(e observe.Event) {
 }
 
 // text says what the run does now.
-func (r *running) text() string {
+func (r *running) text(m *model) string {
 	var parts []string
 	if r.progress.Total > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d", r.progress.Done, r.progress.Total))
+		parts = append(parts, m.words("%d of %d", r.progress.Done, r.progress.Total))
 	}
 	if r.progress.Text != "" {
-		parts = append(parts, clean(r.progress.Text))
+		parts = append(parts, clean(m.term(r.progress.Text)))
 	}
 	if len(parts) == 0 {
-		parts = append(parts, r.screen.about().step)
+		parts = append(parts, m.term(r.screen.about().step))
 	}
 	text := strings.Join(parts, ": ")
 	if r.waiting != "" {
-		text += "; waiting for " + r.waiting
+		text += m.words("; waiting for %s", r.waiting)
 	}
-	if r.reading != "" {
-		text += "; " + r.reading
+	if !r.reading.IsZero() {
+		text += "; " + clean(m.in(r.reading))
 	}
 	return text
 }
 
 // steps is how far the run is; "" when it does not know.
-func (r *running) steps() string {
+func (r *running) steps(m *model) string {
 	if r.progress.Total == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d  ", r.progress.Done, r.progress.Total)
+	return m.words("%d of %d", r.progress.Done, r.progress.Total) + "  "
 }
 
 // finished ends a run.

@@ -1,8 +1,6 @@
 package wizard
 
 import (
-	"fmt"
-
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
@@ -60,18 +58,18 @@ func (s *scenarioScreen) other(_ *model, k tea.KeyMsg) tea.Cmd {
 func (s *scenarioScreen) render(m *model, width, _ int) []string {
 	path := clean(m.file.name())
 	if len(s.scenarios) == 0 {
-		return []string{"", "Reading " + path}
+		return []string{"", m.words("Reading %s", path)}
 	}
 	lines := []string{""}
 	if s.fault != "" {
 		lines = append(lines, m.text(width, s.fault)...)
-		lines = append(lines, m.text(width, "That file is left alone. New answers go to "+path+".")...)
+		lines = append(lines, m.text(width, m.words("That file is left alone. New answers go to %s.", path))...)
 	} else {
-		lines = append(lines, m.text(width, "There is no "+path+" yet. Which organization comes closest to yours?")...)
+		lines = append(lines, m.text(width, m.words("There is no %s yet. Which organization comes closest to yours?", path))...)
 	}
 	lines = append(lines, "")
 	for i, scenario := range s.scenarios {
-		line := fmt.Sprintf("  %-14s %s", scenario.ID, scenario.Title)
+		line := "  " + pad(scenario.ID, 14) + " " + m.term(scenario.Title)
 		if i == s.at {
 			line = m.styles.focus.Render("> " + line[2:])
 		}

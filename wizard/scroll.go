@@ -1,7 +1,6 @@
 package wizard
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -50,12 +49,12 @@ func (s *scroll) keep(first, last, height int) {
 
 func (s *scroll) overflows() bool { return len(s.lines) > s.viewport.Height }
 
-// position returns which lines are in view; "" when all are.
-func (s *scroll) position() string {
+// position says which lines are in view; "" when all are.
+func (s *scroll) position(m *model) string {
 	if !s.overflows() {
 		return ""
 	}
-	return fmt.Sprintf("lines %d to %d of %d", s.viewport.YOffset+1,
+	return m.words("lines %d to %d of %d", s.viewport.YOffset+1,
 		min(s.viewport.YOffset+s.viewport.Height, len(s.lines)), len(s.lines))
 }
 

@@ -2,7 +2,6 @@ package wizard
 
 import (
 	"context"
-	"fmt"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -87,15 +86,15 @@ func (s *testScreen) done(m *model) bool {
 }
 
 func (s *testScreen) render(m *model, width, height int) []string {
-	title := "Asking"
+	title := m.words("Asking")
 	done := s.done(m)
 	if done {
 		c := m.outcome.Test.Summary
-		title = fmt.Sprintf("%d ok, %d failed, %d unknown", c.OK, c.Failed, c.Unknown)
+		title = m.words("%d ok, %d failed, %d unknown", c.OK, c.Failed, c.Unknown)
 	}
 	lines := []string{m.styles.title.Render(title)}
 	if done {
-		lines = append(lines, m.text(width, s.verdict(m))...)
+		lines = append(lines, m.text(width, m.term(s.verdict(m)))...)
 	}
 	lines = append(lines, m.problemLines(s.staged, width)...)
 	lines = append(lines, "")
@@ -148,5 +147,5 @@ func (s *testScreen) farewell(m *model, c commands) []string {
 	if !m.finished() || m.unfinished() {
 		return nil
 	}
-	return append([]string{"ask again with: " + c.line("test")}, m.undo(c)...)
+	return append([]string{m.words("ask again with: %s", c.line("test"))}, m.undo(c)...)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"golang.org/x/text/message"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -55,6 +56,8 @@ type Options struct {
 	Passing bool
 	// NoColor draws without color; the environment variable NO_COLOR does so too.
 	NoColor bool
+	// Language renders texts in another language than English.
+	Language *message.Printer
 	// ASCII draws without line-drawing characters, for a terminal or locale that is not UTF-8.
 	ASCII bool
 

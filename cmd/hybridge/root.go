@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/text/message"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -61,6 +63,7 @@ type globals struct {
 	accessible     bool // the wizard in plain lines
 	yes            bool
 	noColor        bool
+	language       string
 	timeout        time.Duration
 	parallel       int
 	stateDir       string
@@ -73,6 +76,25 @@ type globals struct {
 // plainly reports whether the wizard asks in plain lines: where a person wants that, or where the
 // terminal cannot be drawn on.
 func (a app) plainly() bool { return a.accessible || a.InTTY && a.OutTTY && !a.canDraw() }
+
+// printer renders text for people in their language: that which they name, or that of the
+// environment where the terminal is UTF-8. nil for English.
+func (g *globals) printer(s streams) *message.Printer {
+	switch {
+	case g.language != "":
+		return msg.Printer(msg.Language(g.language))
+	case s.utf8():
+		return msg.Printer(msg.Preferred(s.Env))
+	}
+	return nil
+}
+
+// look is how text for people looks on a stream.
+func (g *globals) look(s streams, tty bool) report.Style {
+	style := s.style(tty, g.noColor)
+	style.Language = g.printer(s)
+	return style
+}
 
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
 func run(args []string, s streams, open opener) int {
@@ -207,6 +229,8 @@ and --non-interactive it runs all of them in plain lines.`,
 	flags.BoolVar(&g.yes, "yes", false, "confirm changes without a prompt")
 	flags.StringSliceVar(&g.accept, "accept", nil,
 		"consent to this `ID` by name, see: hybridge help consents; may be given more than once")
+	flags.StringVar(&g.language, "language", s.Env("HYBRIDGE_LANGUAGE"),
+		"`LANGUAGE` of text for people: en, it, zh-Hans (default: that of the environment)")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
 	flags.IntVar(&g.parallel, "parallel", 0,
@@ -237,6 +261,9 @@ and --non-interactive it runs all of them in plain lines.`,
 				return usage("--accept %s: there is no such ID%s; there are %s", id,
 					spelling.DidYouMean(id, consents), strings.Join(consents, ", "))
 			}
+		}
+		if g.language != "" && msg.Language(g.language) == "" {
+			return usage("--language %s: there are %s", g.language, strings.Join(msg.Languages(), ", "))
 		}
 		if g.timeout > 0 {
 			ctx, cancel := context.WithTimeout(cmd.Context(), g.timeout)

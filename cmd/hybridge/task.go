@@ -61,11 +61,11 @@ func (a app) start(has report.Trait) (*task, error) {
 		t.out = file
 		t.closers = append(t.closers, file.commit)
 	}
-	t.writer = f.Open(t.out, report.Options{Style: t.style(t.OutTTY && t.outputFile == "", t.noColor),
+	t.writer = f.Open(t.out, report.Options{Style: t.look(t.streams, t.OutTTY && t.outputFile == ""),
 		Version: version})
 	var observed bool
 	if t.obs, observed = t.writer.(observe.Observer); !observed {
-		t.progress = report.NewProgress(a.Err, a.style(a.ErrTTY, a.noColor))
+		t.progress = report.NewProgress(a.Err, a.look(a.streams, a.ErrTTY))
 		t.obs = t.progress
 	}
 	a.tasks.running = append(a.tasks.running, t)
@@ -190,7 +190,7 @@ func (t *task) text() bool { return t.output == "text" }
 // aside writes to standard error for a person, in every format of the data.
 func (t *task) aside() *report.Text {
 	t.settle()
-	return report.NewText(t.Err, t.style(t.ErrTTY, t.noColor))
+	return report.NewText(t.Err, t.look(t.streams, t.ErrTTY))
 }
 
 // defaultAnswers is read when no answers are named and it is there, by the wizard and by every

@@ -66,6 +66,8 @@ const topicEnvironment = `Flags override variables.
   HYBRIDGE_LOG_LEVEL   trace, debug, info, warn, error (--log-level)
   HYBRIDGE_LOG_FILE    log to this file (--log-file)
   HYBRIDGE_ACCESSIBLE  the wizard asks in plain lines, as --accessible
+  HYBRIDGE_LANGUAGE    the language of text for people (--language), else LC_ALL, LC_MESSAGES or LANG, where that is
+                       UTF-8: en, it, zh-Hans. Ids, JSON, logs and errors stay English
   HYBRIDGE_NO_COLOR    no color, as NO_COLOR and TERM=dumb
   CLICOLOR_FORCE       color also where there is no terminal
   CI                   hybridge never asks

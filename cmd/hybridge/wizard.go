@@ -57,7 +57,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 	}
 	o := wizard.Options{
 		In: a.In, Out: a.Out, Path: path, Passing: passing, ASCII: !a.utf8(),
-		NoColor: !a.style(a.OutTTY, a.noColor).Color,
+		NoColor: !a.style(a.OutTTY, a.noColor).Color, Language: a.printer(a.streams),
 		Open: func(_ context.Context, described answers.Answers, p wizard.Person) (stage.Engine, error) {
 			stateDir, err := t.stateDirOf(described, dir)
 			if err != nil {

@@ -15,7 +15,7 @@ var _ = register(Format{
 		if o.Now == nil {
 			o.Now = time.Now
 		}
-		return &junitWriter{w: w, style: o.Style, begun: o.Now()}
+		return &junitWriter{w: w, style: Style{}, begun: o.Now()}
 	},
 })
 

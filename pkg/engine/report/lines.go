@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/text/message"
@@ -122,8 +123,8 @@ func (p *page) text(indent int, l label, t Tone, text string) {
 	}
 }
 
-// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks
-// of the text stay.
+// wrap breaks text into lines of at most width columns, at spaces where there are any, and between
+// the characters of a script without spaces. Line breaks of the text stay.
 func wrap(text string, width int) []string { return breakLines(text, width, true) }
 
 // breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be
@@ -133,29 +134,65 @@ func breakLines(text string, width int, breakWords bool) []string {
 	var lines []string
 	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		current, columns := "", 0
-		for _, word := range strings.Fields(paragraph) {
-			w := runewidth.StringWidth(word)
-			if columns > 0 && columns+1+w > width {
-				lines = append(lines, current)
-				current, columns = "", 0
+		for _, field := range strings.Fields(paragraph) {
+			words := []string{field}
+			if breakWords {
+				words = ideographs(field)
 			}
-			if w > width && breakWords {
-				pieces := pieces(word, width)
-				lines = append(lines, pieces[:len(pieces)-1]...)
-				word = pieces[len(pieces)-1]
-				w = runewidth.StringWidth(word)
+			for i, word := range words {
+				space := 0
+				if columns > 0 && i == 0 {
+					space = 1
+				}
+				w := runewidth.StringWidth(word)
+				if columns > 0 && columns+space+w > width {
+					lines = append(lines, current)
+					current, columns, space = "", 0, 0
+				}
+				if w > width && breakWords {
+					pieces := pieces(word, width)
+					lines = append(lines, pieces[:len(pieces)-1]...)
+					word = pieces[len(pieces)-1]
+					w = runewidth.StringWidth(word)
+				}
+				current += strings.Repeat(" ", space) + word
+				columns += space + w
 			}
-			if columns > 0 {
-				current += " "
-				columns++
-			}
-			current += word
-			columns += w
 		}
 		lines = append(lines, current)
 	}
 	return lines
 }
+
+// ideographs takes a word apart where a line may end in Chinese: between two ideographs, and
+// between an ideograph and a word of another script. Closing punctuation stays with what it closes,
+// opening punctuation with what it opens.
+func ideographs(word string) []string {
+	if strings.IndexFunc(word, ideograph) < 0 {
+		return []string{word}
+	}
+	var parts []string
+	start, before := 0, rune(0)
+	for at, r := range word {
+		if at > 0 && (ideograph(before) || ideograph(r)) && !closing(r) && !opening(before) {
+			parts, start = append(parts, word[start:at]), at
+		}
+		before = r
+	}
+	return append(parts, word[start:])
+}
+
+// ideograph also reports the syllables and the punctuation that stand between ideographs.
+func ideograph(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r > 0x3000 && r < 0x3040 ||
+		r > 0xff00 && r < 0xff61
+}
+
+func closing(r rune) bool {
+	return strings.ContainsRune("，。、；：？！）》」』”’…,.;:?!)]}", r)
+}
+
+func opening(r rune) bool { return strings.ContainsRune("（《「『“‘([{", r) }
 
 // pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as
 // long as its answer.
