@@ -545,6 +545,7 @@ func (b *bench) goldens(name string) {
 		}
 		golden(b.T, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), got)
 	}
+	b.in(name)
 	b.send(tea.WindowSizeMsg{Width: 80, Height: 24})
 }
 

@@ -15,7 +15,7 @@ var _ = register(Format{
 		if o.Now == nil {
 			o.Now = time.Now
 		}
-		return &junitWriter{w: w, style: Style{}, begun: o.Now()}
+		return &junitWriter{w: w, begun: o.Now()}
 	},
 })
 
@@ -23,7 +23,7 @@ var _ = register(Format{
 // result.
 type junitWriter struct {
 	w       io.Writer
-	style   Style
+	style   Style // English: a CI system follows the names of cases
 	begun   time.Time
 	written bool
 }

@@ -1,0 +1,205 @@
+package wizard
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/templates"
+)
+
+// languages are those with a catalogue.
+func languages() []string {
+	return slices.DeleteFunc(msg.Languages(), func(l string) bool { return l == msg.English })
+}
+
+func catalogue(t *testing.T, language string) map[string]string {
+	t.Helper()
+	texts, err := msg.Catalogue(templates.Language(language))
+	if err != nil {
+		t.Fatalf("%s: %v", language, err)
+	}
+	return texts
+}
+
+// texts are the arguments of calls that are texts for the person, by the name of the function.
+var texts = map[string][]int{
+	"words": {0}, "term": {0}, "tell": {0}, "Of": {0}, "Key": {0}, "count": {1, 2}, "Plural": {1, 2}, "on": {1},
+	"forward": {0}, "row": {0},
+}
+
+// unspoken are functions whose texts are no sentences of the wizard: errors stay English, and names
+// are no words.
+var unspoken = []string{"New", "Errorf", "Into", "HasPrefix", "Contains", "Cut"}
+
+// declared are the texts that are data: of the screens, the questions, the scenarios.
+func declared() []string {
+	var list []string
+	for _, s := range screens() {
+		a := s.about()
+		list = append(list, a.step, a.does, a.help)
+	}
+	for _, s := range answers.Sections() {
+		list = append(list, s.Title)
+	}
+	for _, s := range answers.Scenarios() {
+		list = append(list, s.Title)
+	}
+	for _, q := range answers.Questions() {
+		list = append(list, q.Label, q.Help, q.Why)
+		if strings.Contains(q.Default, " ") {
+			list = append(list, q.Default)
+		}
+	}
+	list = append(list, "apply", "rollback", "complete", "partial", "unfinished", "unreadable", "create", "update",
+		"delete", "replace", "EWS in Exchange Online", "Amazon WorkMail", "Domain", "Account", "nothing", "none", "[y/N]", "[Y/n]")
+	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
+}
+
+// constant is the value of a text that is written out, perhaps over several lines.
+func constant(e ast.Expr) (string, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		s, err := strconv.Unquote(e.Value)
+		return s, err == nil && e.Kind == token.STRING
+	case *ast.BinaryExpr:
+		x, left := constant(e.X)
+		y, right := constant(e.Y)
+		return x + y, e.Op == token.ADD && left && right
+	}
+	return "", false
+}
+
+var (
+	sentence = regexp.MustCompile(`[A-Za-z,;.:]{2} +[a-z]{2}`)
+	lettered = regexp.MustCompile(`[A-Za-z]{2}`)
+	// verbs are the places of arguments.
+	verbs = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*\d*(\.\d+)?[a-zA-Z]`)
+)
+
+// spoken are the texts of the wizard, each with where it is.
+func spoken(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, text := range declared() {
+		all[strings.ReplaceAll(text, "%", "%%")] = "a declaration"
+	}
+	files, err := filepath.Glob(filepath.Join(here, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ImportSpec:
+				return false
+			case *ast.CallExpr:
+				called := ""
+				switch f := n.Fun.(type) {
+				case *ast.Ident:
+					called = f.Name
+				case *ast.SelectorExpr:
+					called = f.Sel.Name
+				}
+				for _, i := range texts[called] {
+					if s, ok := constant(n.Args[min(i, len(n.Args)-1)]); ok {
+						all[s] = set.Position(n.Pos()).String()
+					}
+				}
+				return !slices.Contains(unspoken, called)
+			case *ast.BinaryExpr, *ast.BasicLit:
+				if s, ok := constant(n.(ast.Expr)); ok {
+					if sentence.MatchString(s) {
+						all[s] = set.Position(n.Pos()).String()
+					}
+					return false
+				}
+			}
+			return true
+		})
+	}
+	for text := range all {
+		// What ends in a blank is the beginning of a command, or of a declared text.
+		if !lettered.MatchString(verbs.ReplaceAllString(text, "")) || strings.HasSuffix(text, " ") {
+			delete(all, text)
+		}
+	}
+	if len(all) < 300 {
+		t.Errorf("%d texts found: is this test looking?", len(all))
+	}
+	return all
+}
+
+// Every sentence of the wizard is in every catalogue.
+func TestTheWizardIsTranslated(t *testing.T) {
+	all := spoken(t)
+	if path := os.Getenv("HYBRIDGE_TEXTS"); path != "" { // for translators
+		var b strings.Builder
+		for text := range all {
+			b.WriteString("msgid " + strconv.Quote(text) + "\nmsgstr \"\"\n\n")
+		}
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, language := range languages() {
+		known := catalogue(t, language)
+		for text, where := range all {
+			if known[text] == "" {
+				t.Errorf("%s: templates/languages/%s.po lacks %q", where, language, text)
+			}
+		}
+	}
+}
+
+// in shows the goldens of a screen in the other languages: no line is wider than the window, and
+// nothing is cut off that is whole in English.
+func (b *bench) in(name string) {
+	b.Helper()
+	cut := func(s string) int { return strings.Count(s, "…") }
+	for _, language := range languages() {
+		for _, size := range [][2]int{{80, 24}, {140, 45}} {
+			b.m.options.Language = nil
+			b.send(tea.WindowSizeMsg{Width: size[0] + 1, Height: size[1]}) // what was drawn is drawn anew
+			_ = b.m.View()
+			b.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			english := b.m.View()
+			b.m.options.Language = msg.Printer(language)
+			b.send(tea.WindowSizeMsg{Width: size[0] + 1, Height: size[1]})
+			_ = b.m.View()
+			b.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			got := b.m.View()
+			for i, line := range strings.Split(got, "\n") {
+				if w := ansi.StringWidth(line); w > size[0] {
+					b.Errorf("%s in %s: line %d is %d wide in a window of %d: %s", name, language, i+1, w, size[0], line)
+				}
+			}
+			if cut(got) > cut(english) {
+				b.Errorf("%s in %s, %d wide: a text is cut off:\n%s", name, language, size[0], got)
+			}
+			golden(b.T, filepath.Join(language, name+"-"+strconv.Itoa(size[0])+"x"+strconv.Itoa(size[1])),
+				trimmed(strings.Join(b.m.body(size[0]-2, size[1]-6), "\n")))
+		}
+	}
+	b.m.options.Language = nil
+}
