@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/bubbles/help"
 	"github.com/charmbracelet/bubbles/key"
 	"github.com/charmbracelet/bubbles/spinner"
 	tea "github.com/charmbracelet/bubbletea"
@@ -373,32 +372,33 @@ func elapsed(d time.Duration) string {
 
 // keyLine shows the keys that hold now. What does not fit is left out; the help has all of them.
 func (m *model) keyLine(width int) string {
-	line := help.New()
-	line.ShortSeparator, line.Ellipsis = "   ", ""
-	line.Styles = help.Styles{ShortKey: m.styles.key, ShortDesc: m.styles.past, ShortSeparator: m.styles.past,
-		Ellipsis: m.styles.past}
 	last := ""
 	if len(m.over) == 0 {
-		last = line.ShortHelpView(m.bindings(always(m)))
+		last = m.keys(always(m), width-1)
 	}
-	first := ""
-	if room := width - 2 - ansi.StringWidth(last) - len(line.ShortSeparator); last == "" || room > 0 {
-		line.Width = max(room, 1)
-		first = strings.TrimRight(line.ShortHelpView(m.bindings(m.top().actions(m))), " ")
+	line := m.keys(m.top().actions(m), width-2-ansi.StringWidth(last)-len(between))
+	if line != "" && last != "" {
+		line += between
 	}
-	if first != "" && last != "" {
-		first += line.ShortSeparator
-	}
-	return fit(" "+first+last, width)
+	return fit(" "+line+last, width)
 }
 
-func (m *model) bindings(actions []action) []key.Binding {
-	var list []key.Binding
+// between separates two keys of the key line.
+const between = "   "
+
+// keys are as many keys as have room, each with what it does.
+func (m *model) keys(actions []action, room int) string {
+	var parts []string
 	for _, a := range actions {
-		a.SetHelp(m.term(a.Help().Key), m.term(a.Help().Desc))
-		list = append(list, a.Binding)
+		h := a.Help()
+		part := m.styles.key.Render(m.term(h.Key)) + " " + m.term(h.Desc)
+		if room -= ansi.StringWidth(part); room < 0 {
+			break
+		}
+		room -= len(between)
+		parts = append(parts, part)
 	}
-	return list
+	return strings.Join(parts, between)
 }
 
 // describe is an action's line on the help page.
