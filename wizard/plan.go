@@ -316,5 +316,5 @@ func (m *model) planned(c change.Summary) string {
 			parts = append(parts, m.in(p.text))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, m.words(", "))
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -37,10 +38,14 @@ func (s *reviewScreen) other(_ *model, k tea.KeyMsg) tea.Cmd {
 func (s *reviewScreen) render(m *model, width, height int) []string {
 	lines := m.past.notice(m, width)
 	lines = append(lines, "", m.styles.title.Render(m.words("These are the answers:")), "")
-	for _, row := range append(m.reviewed(), m.ends()...) {
+	rows, labels := append(m.reviewed(), m.ends()...), 13
+	for _, row := range rows {
+		labels = max(labels, ansi.StringWidth(row[0]))
+	}
+	for _, row := range rows {
 		what := row[0]
-		for _, line := range m.text(width-16, clean(row[1])) {
-			lines = append(lines, "  "+pad(what, 13)+" "+line)
+		for _, line := range m.text(width-labels-3, clean(row[1])) {
+			lines = append(lines, "  "+pad(what, labels)+" "+line)
 			what = ""
 		}
 	}
