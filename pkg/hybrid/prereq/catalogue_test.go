@@ -1,0 +1,24 @@
+package prereq_test
+
+import (
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/templates"
+)
+
+// Every title of a check is in every catalogue.
+func TestTitlesAreTranslated(t *testing.T) {
+	for _, language := range msg.Languages()[1:] {
+		texts, err := msg.Catalogue(templates.Language(language))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range prereq.Checks() {
+			if texts[msg.Key(c.Title).Format] == "" {
+				t.Errorf("%s: templates/languages/%s.po lacks %q", c.ID, language, c.Title)
+			}
+		}
+	}
+}
