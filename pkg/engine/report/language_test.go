@@ -39,7 +39,7 @@ var german = map[string]string{
 	"before": "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
 	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s",
-	"%s: %s": "%s: %s",
+	"%s: %s": "%s: %s", "%s %s.": "%s %s.", ", ": ", ",
 	"since":  "seit", "%d more are not shown": "%d weitere sind nicht gezeigt",
 	" ... (%d bytes more)": " ... (%d Bytes mehr)",
 	// pkg/engine/check

@@ -161,7 +161,7 @@ func (p *page) summary(s Summary) {
 	for i, c := range s.Counts {
 		parts[i] = p.paint(c.Tone, Sanitize(p.say(c.Text)))
 	}
-	p.add(Sanitize(p.say(s.Lead)) + " " + strings.Join(parts, ", ") + ".")
+	p.add(p.say(msg.Of("%s %s.", Sanitize(p.say(s.Lead)), strings.Join(parts, p.say(msg.Of(", "))))))
 	p.details(0, 0, s.Notes)
 }
 
