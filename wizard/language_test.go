@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -171,6 +172,44 @@ func TestTheWizardIsTranslated(t *testing.T) {
 			if known[text] == "" {
 				t.Errorf("%s: templates/languages/%s.po lacks %q", where, language, text)
 			}
+		}
+	}
+}
+
+// A translation whose English text is gone is one that a person no longer sees.
+func TestNoTranslationIsLeftOver(t *testing.T) {
+	said := map[string]bool{", ": true}
+	for _, text := range declared() {
+		said[text] = true
+	}
+	for _, dir := range []string{"pkg", "wizard", "cmd"} {
+		err := filepath.WalkDir(filepath.Join(here, "..", dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				e, ok := n.(ast.Expr)
+				if !ok {
+					return true
+				}
+				s, ok := constant(e)
+				said[s] = said[s] || ok
+				return !ok
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key := range catalogue(t, "it") {
+		text, _ := strings.CutSuffix(strings.ReplaceAll(key, "%%", "%"), ": as planned")
+		if !said[key] && !said[text] {
+			t.Errorf("no code says %q", key)
 		}
 	}
 }
