@@ -208,7 +208,8 @@ func TestNoTranslationIsLeftOver(t *testing.T) {
 	}
 	for key := range catalogue(t, "it") {
 		text, _ := strings.CutSuffix(strings.ReplaceAll(key, "%%", "%"), ": as planned")
-		if !said[key] && !said[text] {
+		made := strings.Contains(key, "@{Add='smtp:") // of a constant
+		if !said[key] && !said[text] && !made {
 			t.Errorf("no code says %q", key)
 		}
 	}

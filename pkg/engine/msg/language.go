@@ -31,6 +31,19 @@ func Printer(name string) *message.Printer {
 	return nil
 }
 
+// Name is the language that a printer renders; "" for one that is not of Printer.
+func Name(p *message.Printer) string {
+	if p == nil {
+		return English
+	}
+	for _, name := range Languages()[1:] {
+		if Printer(name) == p {
+			return name
+		}
+	}
+	return ""
+}
+
 var (
 	italian = sync.OnceValue(func() *message.Printer { return printer("it", language.Italian) })
 	chinese = sync.OnceValue(func() *message.Printer { return printer("zh-Hans", language.SimplifiedChinese) })

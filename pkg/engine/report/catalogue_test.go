@@ -121,8 +121,8 @@ func TestReportsInLanguages(t *testing.T) {
 		results[i].Title = "Active Directory can be read"
 	}
 	r := check.Report{APIVersion: report.APIVersion, Kind: "CheckReport", Summary: check.Count(results), Results: results}
-	for language, want := range map[string][]string{"it": {"Controlli:", "superati 1", "È possibile"},
-		"zh-Hans": {"检查：", "1 项通过", "可以读取 Active Directory"}} {
+	for language, want := range map[string][]string{"it": {"Controlli:", "superati 1", "È possibile", `<html lang="it">`},
+		"zh-Hans": {"检查：", "1 项通过", "可以读取 Active Directory", `<html lang="zh-Hans">`}} {
 		o := report.Options{Style: report.Style{Width: 80, Language: msg.Printer(language)}}
 		text := string(written(t, "text", o, r)) + string(written(t, "html", o, r))
 		for _, w := range want {

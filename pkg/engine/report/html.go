@@ -41,9 +41,9 @@ func (h *htmlWriter) Write(d Document) error {
 	style, script := asset("report.css"), asset("report.js")
 	h.b.Reset()
 	h.anchors = map[string]int{}
-	language := ""
-	if h.style.Language == nil {
-		language = ` lang="en"`
+	language := msg.Name(h.style.Language)
+	if language != "" {
+		language = ` lang="` + language + `"`
 	}
 	title := h.text(v.Title)
 	if title == "" {

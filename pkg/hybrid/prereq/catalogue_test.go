@@ -8,16 +8,18 @@ import (
 	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// Every title of a check is in every catalogue.
-func TestTitlesAreTranslated(t *testing.T) {
+// Every title and every remedy of a check is in every catalogue.
+func TestChecksAreTranslated(t *testing.T) {
 	for _, language := range msg.Languages()[1:] {
 		texts, err := msg.Catalogue(templates.Language(language))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range prereq.Checks() {
-			if texts[msg.Key(c.Title).Format] == "" {
-				t.Errorf("%s: templates/languages/%s.po lacks %q", c.ID, language, c.Title)
+			for _, text := range []string{c.Title, c.Fix} {
+				if text != "" && texts[msg.Key(text).Format] == "" {
+					t.Errorf("%s: templates/languages/%s.po lacks %q", c.ID, language, text)
+				}
 			}
 		}
 	}

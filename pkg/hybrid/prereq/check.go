@@ -177,12 +177,12 @@ func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Res
 		}
 	case check.StatusFail, check.StatusWarn:
 		if r.Detail.IsZero() {
-			r.Detail = msg.Text{Format: c.Why}
+			r.Detail = msg.Key(c.Why)
 		}
 		if r.Remedy.Text.IsZero() {
-			r.Remedy.Text = msg.Text{Format: c.Fix}
+			r.Remedy.Text = msg.Key(c.Fix)
 		}
-		r.Remedy.Considerations = msg.Text{Format: c.Consider}
+		r.Remedy.Considerations = msg.Key(c.Consider)
 	}
 	return r
 }
