@@ -74,7 +74,8 @@ func (a *acknowledgePane) onward(m *model) tea.Cmd {
 func (a *acknowledgePane) render(m *model, width, _ int) []string {
 	lines := m.blocks(width, a.result.Block())
 	lines = append(lines[:min(len(lines), 5)], "", m.styles.title.Render(m.words("Acknowledge this finding")))
-	lines = append(lines, m.text(width, m.words("It goes into the answers. The finding counts again after the last day."))...)
+	lines = append(lines, m.text(width,
+		m.words("It goes into the answers. The finding counts again after the last day."))...)
 	if a.fault != "" {
 		lines = append(lines, m.labelled(width, "!", report.Bad, a.fault)...)
 	}

@@ -58,7 +58,8 @@ func (r *remembered) prompt(q *queue) func(context.Context, string) (secret.Valu
 	}
 }
 
-// secretPane lies over the screen until the secret is given or refused. It never draws what is typed.
+// secretPane lies over the screen until the secret is given or refused. It never draws what is
+// typed.
 type secretPane struct {
 	asked
 	input input

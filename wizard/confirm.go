@@ -184,7 +184,8 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 		counts[c.Target]++
 	}
 	for _, target := range order {
-		lines = append(lines, "  "+m.words("%s at %s", m.count(counts[target], "%d change", "%d changes"), clean(target)))
+		lines = append(lines, "  "+m.words("%s at %s", m.count(counts[target], "%d change", "%d changes"),
+			clean(target)))
 	}
 	lines = append(lines, "")
 	seen := map[string]bool{}

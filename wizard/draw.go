@@ -45,7 +45,8 @@ func (m *model) item(id string, width int, b report.Block) item {
 	it := item{id: id, lines: render(width), detail: render}
 	it.search = ansi.Strip(strings.Join(it.lines, " "))
 	if n := len(it.lines); n > most {
-		it.lines = append(it.lines[:most-1:most-1], m.styles.faint.Render("      "+m.words("(%d lines more)", n-most+1)))
+		it.lines = append(it.lines[:most-1:most-1],
+			m.styles.faint.Render("      "+m.words("(%d lines more)", n-most+1)))
 	}
 	return it
 }

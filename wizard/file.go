@@ -229,8 +229,9 @@ func (c *conflictPane) render(m *model, width, _ int) []string {
 		lines = append(lines, "  "+clean(k))
 	}
 	lines = append(lines, "")
-	return append(lines, m.text(width, m.words("m keeps what you answered here, t takes what the file holds. All other "+
-		"changes of both are kept."))...)
+	return append(lines, m.text(width,
+		m.words("m keeps what you answered here, t takes what the file holds. All other "+
+			"changes of both are kept."))...)
 }
 
 // commands are the command lines that go on where the wizard ended.

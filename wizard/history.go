@@ -27,7 +27,8 @@ type historyScreen struct {
 func (*historyScreen) about() about {
 	return about{
 		step: "History", does: "Lists what was applied and undone. Undoing shows first what it does.",
-		help: "complete: all changes are made. partial: some failed. unfinished: the run was cut off; the next plan has " +
+		help: "complete: all changes are made. partial: some failed. unfinished: the run was cut off; the next plan " +
+			"has " +
 			"the rest. A rollback leaves an object that has changed since as it is, and says so.",
 	}
 }
@@ -144,7 +145,8 @@ func runs(m *model, width int) []item {
 	var items []item
 	for _, e := range m.past.runs {
 		c := e.Summary
-		text := m.words("%s, %s: %d done, %d skipped, %d failed, %d pending", m.term(e.Action), m.term(e.Outcome), c.Done,
+		text := m.words("%s, %s: %d done, %d skipped, %d failed, %d pending", m.term(e.Action), m.term(e.Outcome),
+			c.Done,
 			c.Skipped, c.Failed, c.Pending)
 		if e.UndoneBy != "" {
 			text += m.words("; undone by %s", e.UndoneBy)

@@ -68,7 +68,8 @@ func declared() []string {
 		}
 	}
 	list = append(list, "apply", "rollback", "complete", "partial", "unfinished", "unreadable", "create", "update",
-		"delete", "replace", "EWS in Exchange Online", "Amazon WorkMail", "Domain", "Account", "nothing", "none", "[y/N]", "[Y/n]")
+		"delete", "replace", "EWS in Exchange Online", "Amazon WorkMail", "Domain", "Account", "nothing", "none",
+		"[y/N]", "[Y/n]")
 	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
 }
 
@@ -234,7 +235,8 @@ func (b *bench) in(name string) {
 			got := b.m.View()
 			for i, line := range strings.Split(got, "\n") {
 				if w := ansi.StringWidth(line); w > size[0] {
-					b.Errorf("%s in %s: line %d is %d wide in a window of %d: %s", name, language, i+1, w, size[0], line)
+					b.Errorf("%s in %s: line %d is %d wide in a window of %d: %s", name, language, i+1, w, size[0],
+						line)
 				}
 			}
 			if cut(got) > cut(english) {
@@ -247,8 +249,8 @@ func (b *bench) in(name string) {
 	b.m.options.Language = nil
 }
 
-// The whole way in plain lines in another language: a person agrees in that language, no sentence of
-// the wizard is English, and no line is wider than the terminal.
+// The whole way in plain lines in another language: a person agrees in that language, no sentence
+// of the wizard is English, and no line is wider than the terminal.
 func TestLinesInLanguages(t *testing.T) {
 	for language, yes := range map[string]string{"it": "sì", "zh-Hans": "是"} {
 		for _, width := range []int{40, 80} {
@@ -269,7 +271,8 @@ func TestLinesInLanguages(t *testing.T) {
 					t.Fatalf("%v\n%s", err, &out)
 				}
 				said := strings.Join(strings.Fields(out.String()), " ")
-				for _, english := range []string{"What next?", "to create", "Apply it?", "answers:", "Nothing is changed",
+				for _, english := range []string{"What next?", "to create", "Apply it?", "answers:",
+					"Nothing is changed",
 					"left out", "These are", "Number"} {
 					if strings.Contains(said, english) {
 						t.Errorf("%q is English:\n%s", english, &out)

@@ -94,7 +94,8 @@ func (l *lines) tell(format string, args ...any) {
 }
 
 func (l *lines) document(d report.Document) {
-	for _, line := range (report.Style{Width: l.width, ASCII: l.options.ASCII, Language: l.options.Language}).View(d.View()) {
+	for _, line := range (report.Style{Width: l.width, ASCII: l.options.ASCII,
+		Language: l.options.Language}).View(d.View()) {
 		l.wrapped(line)
 	}
 }
@@ -263,7 +264,8 @@ func (l *lines) discover() error {
 	s := &discoverScreen{without: map[string]bool{}}
 	for forest := 0; ; forest++ {
 		s.ask(l.model, forest)
-		l.tell("Forest %d. Its root domain, such as contoso.com. Enter takes what is in brackets; - asks all questions "+
+		l.tell("Forest %d. Its root domain, such as contoso.com. Enter takes what is in brackets; - asks all "+
+			"questions "+
 			"instead of looking for the answers.", forest+1)
 		for i, label := range []string{"Domain", "Account (empty: you, with Kerberos)"} {
 			text, err := l.ask(l.words("%s [%s]:", l.term(label), clean(s.fields[i].String())), false)

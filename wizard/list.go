@@ -71,7 +71,8 @@ func (l *list) render(m *model, items []item, width, height int) []string {
 	}
 	var head []string
 	if l.filtering || pattern != "" {
-		head = append(head, "/ "+l.prompt(m, width-2)+m.styles.faint.Render("  "+m.words("%d of %d", len(l.items), len(items))))
+		head = append(head, "/ "+l.prompt(m, width-2)+
+			m.styles.faint.Render("  "+m.words("%d of %d", len(l.items), len(items))))
 	}
 	if l.follow {
 		l.reveal(height - len(head))

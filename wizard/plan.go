@@ -33,7 +33,8 @@ func (*planScreen) about() about {
 		step: "Plan", does: "Compares what should be with what is. Nothing is changed.",
 		help: "+ is created, ~ is changed, - is removed, -/+ is replaced: removed, then created. Within a change, - " +
 			"is what goes and + what comes. What others put into a list stays. The plan holds for what is live now: " +
-			"when that moves, apply refuses.\nx leaves a change out, with those that need it, or takes it back in with " +
+			"when that moves, apply refuses.\nx leaves a change out, with those that need it, or takes it back in " +
+			"with " +
 			"those that it needs. hybridge plan --scripts writes a plan as PowerShell.",
 	}
 }

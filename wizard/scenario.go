@@ -65,7 +65,8 @@ func (s *scenarioScreen) render(m *model, width, _ int) []string {
 		lines = append(lines, m.text(width, s.fault)...)
 		lines = append(lines, m.text(width, m.words("That file is left alone. New answers go to %s.", path))...)
 	} else {
-		lines = append(lines, m.text(width, m.words("There is no %s yet. Which organization comes closest to yours?", path))...)
+		lines = append(lines, m.text(width,
+			m.words("There is no %s yet. Which organization comes closest to yours?", path))...)
 	}
 	lines = append(lines, "")
 	for i, scenario := range s.scenarios {

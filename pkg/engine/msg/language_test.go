@@ -42,7 +42,10 @@ func TestCatalogues(t *testing.T) {
 			if strings.Count(key, "\n") != strings.Count(text, "\n") {
 				t.Errorf("%s: %q has other line breaks", language, key)
 			}
-			if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' || r == '\u200b' || r == '\ufffd' }) {
+			if strings.ContainsFunc(text, func(r rune) bool {
+				return r < ' ' && r != '\n' || r == '\u200b' ||
+					r == '\ufffd'
+			}) {
 				t.Errorf("%s: %q has characters that cannot be seen", language, key)
 			}
 		}
@@ -55,7 +58,8 @@ func TestCatalogues(t *testing.T) {
 }
 
 func TestCatalogueFile(t *testing.T) {
-	texts, err := msg.Catalogue([]byte("# head\nmsgid \"\"\nmsgstr \"Language: it\\n\"\n\nmsgid \"a \"\n\"%s\"\nmsgstr \"un \\\"%s\\\"\"\n" +
+	texts, err := msg.Catalogue([]byte("# head\nmsgid \"\"\nmsgstr \"Language: it\\n\"\n\nmsgid \"a " +
+		"\"\n\"%s\"\nmsgstr \"un \\\"%s\\\"\"\n" +
 		"\nmsgid \"b\"\nmsgstr \"\"\n"))
 	if err != nil || len(texts) != 1 || texts["a %s"] != `un "%s"` {
 		t.Errorf("%q, %v", texts, err)
@@ -68,9 +72,11 @@ func TestCatalogueFile(t *testing.T) {
 }
 
 func TestLanguage(t *testing.T) {
-	for name, want := range map[string]string{"it": "it", "it_IT.UTF-8": "it", "it-CH": "it", "IT": "it", "zh": "zh-Hans",
+	for name, want := range map[string]string{"it": "it", "it_IT.UTF-8": "it", "it-CH": "it", "IT": "it",
+		"zh":          "zh-Hans",
 		"zh_CN.UTF-8": "zh-Hans", "zh-Hans": "zh-Hans", "zh_SG": "zh-Hans", "zh_TW.UTF-8": "", "zh-Hant": "", "C": "en",
-		"C.UTF-8": "en", "POSIX": "en", "en_US.UTF-8": "en", "ca_ES@valencia": "", "de_DE.UTF-8": "", "": "", "iterate": ""} {
+		"C.UTF-8": "en", "POSIX": "en", "en_US.UTF-8": "en", "ca_ES@valencia": "", "de_DE.UTF-8": "", "": "",
+		"iterate": ""} {
 		if got := msg.Language(name); got != want {
 			t.Errorf("%q is %q, want %q", name, got, want)
 		}
@@ -95,7 +101,8 @@ func TestLanguage(t *testing.T) {
 	if got := msg.Of("%d of %d", 1, 2).In(msg.Printer("it")); got != "1 di 2" {
 		t.Errorf("Italian: %q", got)
 	}
-	if got := msg.Of("no such text: %s", msg.Of("%d of %d", 1, 2)).In(msg.Printer("zh-Hans")); got != "no such text: 1/2" {
+	if got := msg.Of("no such text: %s",
+		msg.Of("%d of %d", 1, 2)).In(msg.Printer("zh-Hans")); got != "no such text: 1/2" {
 		t.Errorf("a text that is not translated: %q", got)
 	}
 }

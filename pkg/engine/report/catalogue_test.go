@@ -89,7 +89,8 @@ func literally(e ast.Expr) string {
 	return ""
 }
 
-// Chinese has no spaces: a line ends between ideographs, and not before the punctuation that closes.
+// Chinese has no spaces: a line ends between ideographs, and not before the punctuation that
+// closes.
 func TestChineseIsWrapped(t *testing.T) {
 	text := msg.Plain("读取每个系统并指出尚未就绪的内容，不做任何更改。每条建议都注明来源（Active Directory），按空格可排除一条。")
 	lines := report.Style{Width: 40}.Blocks(report.Paragraph{Text: text})
@@ -120,8 +121,10 @@ func TestReportsInLanguages(t *testing.T) {
 		results[i].ID, results[i].Scope = []check.ID{"directory.reachable", "tenant.domains"}[i], "contoso"
 		results[i].Title = "Active Directory can be read"
 	}
-	r := check.Report{APIVersion: report.APIVersion, Kind: "CheckReport", Summary: check.Count(results), Results: results}
-	for language, want := range map[string][]string{"it": {"Controlli:", "superati 1", "È possibile", `<html lang="it">`},
+	r := check.Report{APIVersion: report.APIVersion, Kind: "CheckReport", Summary: check.Count(results),
+		Results: results}
+	for language, want := range map[string][]string{"it": {"Controlli:", "superati 1", "È possibile",
+		`<html lang="it">`},
 		"zh-Hans": {"检查：", "1 项通过", "可以读取 Active Directory", `<html lang="zh-Hans">`}} {
 		o := report.Options{Style: report.Style{Width: 80, Language: msg.Printer(language)}}
 		text := string(written(t, "text", o, r)) + string(written(t, "html", o, r))
@@ -131,9 +134,24 @@ func TestReportsInLanguages(t *testing.T) {
 			}
 		}
 		for _, format := range []string{"json", "junit"} {
-			if got, english := written(t, format, o, r), written(t, format, report.Options{}, r); string(got) != string(english) {
+			if got, english := written(t, format, o, r), written(t, format, report.Options{},
+				r); string(got) != string(english) {
 				t.Errorf("%s in %s:\n%s", format, language, got)
 			}
 		}
+	}
+}
+
+// A locale of East Asia changes no width.
+func TestWidthsInEastAsia(t *testing.T) {
+	table := report.Table{Columns: []msg.Text{msg.Plain("a → b"), msg.Plain("c")},
+		Rows: [][]msg.Text{{msg.Plain("x"), msg.Plain("y")}}}
+	here := report.Style{Width: 80}.Blocks(table)
+	runewidth.DefaultCondition.EastAsianWidth = !runewidth.DefaultCondition.EastAsianWidth
+	t.Cleanup(func() {
+		runewidth.DefaultCondition.EastAsianWidth = !runewidth.DefaultCondition.EastAsianWidth
+	})
+	if there := (report.Style{Width: 80}).Blocks(table); strings.Join(there, "\n") != strings.Join(here, "\n") {
+		t.Errorf("%q, and %q", here, there)
 	}
 }

@@ -13,6 +13,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
+// cells measures text. A locale of East Asia does not widen arrows and lines: terminals draw them
+// in one column, and so does the wizard.
+var cells = &runewidth.Condition{StrictEmojiNeutral: true}
+
 // Style is how text looks.
 type Style struct {
 	Color bool
@@ -101,7 +105,7 @@ func (s Style) label(text string, t Tone) label {
 	if text == "" {
 		return label{}
 	}
-	return label{s.paint(t, text) + "  ", runewidth.StringWidth(text) + 2}
+	return label{s.paint(t, text) + "  ", cells.StringWidth(text) + 2}
 }
 
 // text writes text, sanitized and wrapped, behind an indent; what follows the first line is
@@ -144,7 +148,7 @@ func breakLines(text string, width int, breakWords bool) []string {
 				if columns > 0 && i == 0 {
 					space = 1
 				}
-				w := runewidth.StringWidth(word)
+				w := cells.StringWidth(word)
 				if columns > 0 && columns+space+w > width {
 					lines = append(lines, current)
 					current, columns, space = "", 0, 0
@@ -153,7 +157,7 @@ func breakLines(text string, width int, breakWords bool) []string {
 					pieces := pieces(word, width)
 					lines = append(lines, pieces[:len(pieces)-1]...)
 					word = pieces[len(pieces)-1]
-					w = runewidth.StringWidth(word)
+					w = cells.StringWidth(word)
 				}
 				current += strings.Repeat(" ", space) + word
 				columns += space + w
@@ -200,7 +204,7 @@ func pieces(word string, width int) []string {
 	var parts []string
 	start, columns := 0, 0
 	for at, r := range word {
-		w := runewidth.RuneWidth(r)
+		w := cells.RuneWidth(r)
 		if columns+w > width {
 			parts = append(parts, word[start:at])
 			start, columns = at, 0
@@ -211,7 +215,7 @@ func pieces(word string, width int) []string {
 }
 
 func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-runewidth.StringWidth(s)))
+	return s + strings.Repeat(" ", max(0, width-cells.StringWidth(s)))
 }
 
 func duration(d time.Duration) string {

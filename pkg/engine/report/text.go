@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
@@ -112,7 +111,7 @@ func (p *page) block(b Block) {
 // widest and at least as wide as columns.
 func (p *page) details(indent, columns int, blocks []Block) {
 	for _, b := range blocks {
-		columns = max(columns, runewidth.StringWidth(line(p.say(labelOf(b)))))
+		columns = max(columns, cells.StringWidth(line(p.say(labelOf(b)))))
 	}
 	for _, b := range blocks {
 		p.detail(indent, columns, b)
@@ -171,10 +170,10 @@ func (p *page) word(s Status) string { return p.paint(s.look().tone, pad(p.say(s
 func (p *page) finding(f Finding) {
 	const indent = 8
 	head := "  " + p.word(f.Status) + "  "
-	room := p.Width - 2 - max(4, runewidth.StringWidth(p.say(f.Status.look().word))) - 2
+	room := p.Width - 2 - max(4, cells.StringWidth(p.say(f.Status.look().word))) - 2
 	put := func(t Tone, text string) {
 		head += p.paint(t, text)
-		room -= runewidth.StringWidth(text)
+		room -= cells.StringWidth(text)
 	}
 	if !f.Action.IsZero() {
 		put(Plain, line(p.say(f.Action))+" ")
@@ -195,7 +194,7 @@ func (p *page) finding(f Finding) {
 		case !p.cut:
 			head += "  " + p.paint(Faint, line(summary))
 		case room >= 20:
-			head += "  " + p.paint(Faint, runewidth.Truncate(line(summary), room, ".."))
+			head += "  " + p.paint(Faint, cells.Truncate(line(summary), room, ".."))
 		}
 		p.add(head)
 		return
@@ -259,7 +258,7 @@ func (p *page) property(indent int, c Property) {
 		return
 	}
 	value := strings.ReplaceAll(Sanitize(p.value(c)), "\n", " ")
-	if indent+2+runewidth.StringWidth(line(c.Name))+2+runewidth.StringWidth(value) <= p.Width {
+	if indent+2+cells.StringWidth(line(c.Name))+2+cells.StringWidth(value) <= p.Width {
 		p.add(head + "  " + value)
 		return
 	}
@@ -285,7 +284,7 @@ func (p *page) matrix(m Matrix) {
 	const indent = 8
 	wide := 0
 	for _, l := range m.Lookups {
-		wide = max(wide, runewidth.StringWidth(p.by(l)))
+		wide = max(wide, cells.StringWidth(p.by(l)))
 	}
 	for i, lookups := range questions(m.Lookups) {
 		if i > 0 {
@@ -294,7 +293,7 @@ func (p *page) matrix(m Matrix) {
 		p.question(lookups[0])
 		for _, l := range lookups {
 			took := duration(l.Took)
-			took = strings.Repeat(" ", max(0, 7-runewidth.StringWidth(took))) + took
+			took = strings.Repeat(" ", max(0, 7-cells.StringWidth(took))) + took
 			p.add("  " + p.word(l.Status) + "  " + pad(p.by(l), wide) + "  " + p.paint(Faint, took))
 			p.details(indent, 3, l.Details)
 		}
@@ -377,14 +376,14 @@ func (p *page) beforeAfter(m Matrix) {
 		if s == "" {
 			return pad("-", width)
 		}
-		return p.word(s) + strings.Repeat(" ", max(0, width-max(4, runewidth.StringWidth(p.say(s.look().word)))))
+		return p.word(s) + strings.Repeat(" ", max(0, width-max(4, cells.StringWidth(p.say(s.look().word)))))
 	}
 	p.add("  " + p.paint(Faint, first+"  "+second))
 	for _, group := range pairs(m) {
 		p.question(group[0].Lookup)
 		for _, l := range group {
-			before := cell(l.before, runewidth.StringWidth(first))
-			after := cell(l.after, max(6, runewidth.StringWidth(second)))
+			before := cell(l.before, cells.StringWidth(first))
+			after := cell(l.after, max(6, cells.StringWidth(second)))
 			p.add("  " + before + "  " + after + "  " + p.by(l.Lookup))
 		}
 	}
@@ -408,7 +407,7 @@ func (p *page) table(t Table) {
 	widths := make([]int, len(t.Columns))
 	for _, row := range rows {
 		for i, c := range row[:min(len(row), len(widths))] {
-			widths[i] = max(widths[i], runewidth.StringWidth(c))
+			widths[i] = max(widths[i], cells.StringWidth(c))
 		}
 	}
 	for _, row := range rows {

@@ -5,7 +5,6 @@ import (
 	"html"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
@@ -222,7 +221,7 @@ func (d *drawing) box(x, y, width, height int, s System) {
 	}
 	d.put(`<rect class="%s" x="%d" y="%d" width="%d" height="%d" rx="6"/>`, class, x, y, width, height)
 	kind := line(d.style.say(s.Kind))
-	name := fit(line(s.Name), width-30-int(float64(runewidth.StringWidth(kind))*letter))
+	name := fit(line(s.Name), width-30-int(float64(cells.StringWidth(kind))*letter))
 	d.put(`<text class="name" x="%d" y="%d">%s<tspan class="kind" dx="8">%s</tspan></text>`, x+12, y+26,
 		html.EscapeString(name), html.EscapeString(kind))
 	at := y + boxHead
@@ -237,7 +236,7 @@ func (d *drawing) part(x, y, width int, p Part) {
 	kind, name, note := line(d.style.say(p.Kind)), line(p.Name), line(d.style.say(p.Note))
 	const text = 126 // where the name begins
 	name = fit(name, width-text-8)
-	rest := width - text - 8 - int(float64(runewidth.StringWidth(name)+1)*letter)
+	rest := width - text - 8 - int(float64(cells.StringWidth(name)+1)*letter)
 	d.link(p.State, strings.TrimSpace(kind+" "+line(p.Name)+" "+note), func() {
 		d.mark(x+18, y-4, p.State.Status)
 		d.put(`<text class="kind" x="%d" y="%d">%s</text>`, x+32, y, html.EscapeString(fit(kind, text-32)))
@@ -259,7 +258,7 @@ func (d *drawing) way(left, right, y int, toRight bool, w Way) {
 		}
 		d.put(`<path class="%s tip" d="M%d %d L%d %d L%d %d Z"/>`, class, tip, y, back, y-5, back, y+5)
 		d.mark(left+20, y-10, w.State.Status)
-		room := right - left - 44 - int(float64(runewidth.StringWidth(label))*letter)
+		room := right - left - 44 - int(float64(cells.StringWidth(label))*letter)
 		d.put(`<text class="label" x="%d" y="%d">%s<tspan class="kind" dx="6">%s</tspan></text>`, left+32, y-6,
 			html.EscapeString(label), html.EscapeString(fit(via, room)))
 	})
@@ -297,13 +296,13 @@ func (d *drawing) link(s State, title string, content func()) {
 // fit cuts a text that is wider than so many pixels.
 func fit(text string, pixels int) string {
 	columns := int(float64(pixels) / letter)
-	if runewidth.StringWidth(text) <= columns {
+	if cells.StringWidth(text) <= columns {
 		return text
 	}
 	if columns < 2 {
 		return ""
 	}
-	return runewidth.Truncate(text, columns, "…")
+	return cells.Truncate(text, columns, "…")
 }
 
 // toneClass is the class of a status in the style sheet.
