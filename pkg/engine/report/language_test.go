@@ -40,7 +40,7 @@ var german = map[string]string{
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
 	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s",
 	"%s: %s": "%s: %s", "%s %s.": "%s %s.", ", ": ", ",
-	"since":  "seit", "%d more are not shown": "%d weitere sind nicht gezeigt",
+	"since": "seit", "%d more are not shown": "%d weitere sind nicht gezeigt",
 	" ... (%d bytes more)": " ... (%d Bytes mehr)",
 	// pkg/engine/check
 	"Prerequisites": "Voraussetzungen", "Checks:": "Prüfungen:", "%d passed": "%d bestanden",

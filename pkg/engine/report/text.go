@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 

@@ -5,7 +5,6 @@ import (
 	"html"
 	"strings"
 
-
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
