@@ -8,7 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// Every title and every remedy of a check is in every catalogue.
+// Every title, every remedy and every consideration of a check is in every catalogue.
 func TestChecksAreTranslated(t *testing.T) {
 	for _, language := range msg.Languages()[1:] {
 		texts, err := msg.Catalogue(templates.Language(language))
@@ -16,7 +16,7 @@ func TestChecksAreTranslated(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range prereq.Checks() {
-			for _, text := range []string{c.Title, c.Fix} {
+			for _, text := range []string{c.Title, c.Fix, c.Consider} {
 				if text != "" && texts[msg.Key(text).Format] == "" {
 					t.Errorf("%s: templates/languages/%s.po lacks %q", c.ID, language, text)
 				}
