@@ -209,7 +209,8 @@ func TestNoTranslationIsLeftOver(t *testing.T) {
 	}
 	for key := range catalogue(t, "it") {
 		text, _ := strings.CutSuffix(strings.ReplaceAll(key, "%%", "%"), ": as planned")
-		made := strings.Contains(key, "@{Add='smtp:") // of a constant
+		// Made of a constant, and of the number of a stage.
+		made := strings.Contains(key, "@{Add='smtp:") || strings.HasPrefix(key, "The way out of hybrid, stage ")
 		if !said[key] && !said[text] && !made {
 			t.Errorf("no code says %q", key)
 		}
