@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +15,6 @@ import (
 	"unicode/utf8"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
@@ -526,58 +523,5 @@ func (b *bench) press(keys string) {
 	b.Helper()
 	for _, k := range keysOf(b.T, keys) {
 		b.send(k)
-	}
-}
-
-// goldens compares the body of the window, small and wide, with golden files.
-func (b *bench) goldens(name string) {
-	b.Helper()
-	for _, size := range [][2]int{{80, 24}, {140, 45}} {
-		b.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
-		got := trimmed(strings.Join(b.m.body(size[0]-2, size[1]-6), "\n"))
-		for i, line := range strings.Split(strings.TrimSuffix(got, "\n"), "\n") {
-			if w := ansi.StringWidth(line); w > size[0]-2 || i >= size[1]-6 {
-				b.Errorf("line %d is %d wide in a window of %dx%d: %s", i+1, w, size[0], size[1], line)
-			}
-		}
-		if strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && (r < ' ' || r == 0x7f) }) {
-			b.Errorf("control characters, without color: %q", got)
-		}
-		golden(b.T, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), got)
-	}
-	b.in(name)
-	b.send(tea.WindowSizeMsg{Width: 80, Height: 24})
-}
-
-// trimmed is a text without the blanks at the ends of its lines, which editors take away.
-func trimmed(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-// here is where the tests began; they change the directory.
-var here, _ = os.Getwd()
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join(here, "testdata", name+".golden")
-	if update() {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.ReplaceAll(string(want), "\r\n", "\n"), got); diff != "" {
-		t.Errorf("%s changed; go test ./wizard -update accepts it (-want +got):\n%s", name, diff)
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
@@ -215,39 +214,6 @@ func TestNoTranslationIsLeftOver(t *testing.T) {
 			t.Errorf("no code says %q", key)
 		}
 	}
-}
-
-// in shows the goldens of a screen in the other languages: no line is wider than the window, and
-// nothing is cut off that is whole in English.
-func (b *bench) in(name string) {
-	b.Helper()
-	cut := func(s string) int { return strings.Count(s, "…") }
-	for _, language := range languages() {
-		for _, size := range [][2]int{{80, 24}, {140, 45}} {
-			b.m.options.Language = nil
-			b.send(tea.WindowSizeMsg{Width: size[0] + 1, Height: size[1]}) // what was drawn is drawn anew
-			_ = b.m.View()
-			b.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
-			english := b.m.View()
-			b.m.options.Language = msg.Printer(language)
-			b.send(tea.WindowSizeMsg{Width: size[0] + 1, Height: size[1]})
-			_ = b.m.View()
-			b.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
-			got := b.m.View()
-			for i, line := range strings.Split(got, "\n") {
-				if w := ansi.StringWidth(line); w > size[0] {
-					b.Errorf("%s in %s: line %d is %d wide in a window of %d: %s", name, language, i+1, w, size[0],
-						line)
-				}
-			}
-			if cut(got) > cut(english) {
-				b.Errorf("%s in %s, %d wide: a text is cut off:\n%s", name, language, size[0], got)
-			}
-			golden(b.T, filepath.Join(language, name+"-"+strconv.Itoa(size[0])+"x"+strconv.Itoa(size[1])),
-				trimmed(strings.Join(b.m.body(size[0]-2, size[1]-6), "\n")))
-		}
-	}
-	b.m.options.Language = nil
 }
 
 // The whole way in plain lines in another language: a person agrees in that language, no sentence

@@ -50,10 +50,14 @@ func newStyles(out io.Writer, noColor bool) styles {
 	if noColor || os.Getenv("NO_COLOR") != "" {
 		r.SetColorProfile(termenv.Ascii)
 	}
+	return stylesOf(r)
+}
+
+func stylesOf(r *lipgloss.Renderer) styles {
 	plain := r.NewStyle()
 	return styles{
 		title:  plain.Bold(true),
-		here:   plain.Bold(true).Underline(true),
+		here:   plain.Bold(true), // underlined, lipgloss styles every character by itself
 		past:   plain,
 		faint:  plain.Faint(true),
 		key:    plain.Bold(true),
