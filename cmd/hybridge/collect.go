@@ -13,6 +13,7 @@ import (
 )
 
 func newCollectCommand(a app) *cobra.Command {
+	var wizard []string
 	c := &cobra.Command{
 		Use:     "collect",
 		GroupID: "back",
@@ -20,13 +21,50 @@ func newCollectCommand(a app) *cobra.Command {
 		Long: `Collect reads what all checks and the plan read, on every side, and writes it as one JSON document: a
 snapshot. check --snapshot and plan --snapshot give the same results from it, on any computer, without a connection.
 
-A snapshot holds no password, key or token. It holds names, addresses and certificates of the organization.`,
+A snapshot holds no password, key or token. It holds names, addresses and certificates of the organization.
+
+With --hcw-log, collect reads logs of Microsoft's Hybrid Configuration Wizard instead, and contacts nothing: when the
+wizard ran, what stopped it, what it did, and which values it overwrote. It takes .log and .xhcw files, the folder
+%AppData%\Microsoft\Exchange Hybrid Configuration, and the zip file of the wizard's support package.`,
 		Example: `  hybridge collect -f answers.yaml --output-file snapshot.json
   hybridge check --snapshot snapshot.json
-  hybridge plan --snapshot snapshot.json --out plan.json`,
-		Args: cobra.NoArgs,
+  hybridge plan --snapshot snapshot.json --out plan.json
+  hybridge collect --hcw-log 20260304_090000.log --hcw-log 20260304_090000.xhcw`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(wizard) > 0 { // a shell has made several files of a pattern
+				return nil
+			}
+			return cobra.NoArgs(c, args)
+		},
 	}
-	return a.verb(c, report.Documents, runCollect)
+	c.Flags().StringArrayVar(&wizard, "hcw-log", nil,
+		"read a log of Microsoft's wizard: `FILE` or folder; more than once, or with further files as arguments")
+	return a.verb(c, report.Documents, func(ctx context.Context, t *task, args []string) error {
+		if len(wizard) > 0 {
+			return runWizardLogs(t, append(wizard, args...))
+		}
+		return runCollect(ctx, t, args)
+	})
+}
+
+// runWizardLogs writes what logs of Microsoft's wizard say.
+func runWizardLogs(t *task, files []string) error {
+	if len(t.only)+len(t.skip) > 0 {
+		return usage("--hcw-log reads whole logs: leave out --only and --skip")
+	}
+	log, err := readWizardLogs(files)
+	if err != nil {
+		return err
+	}
+	return t.write(log)
+}
+
+func readWizardLogs(files []string) (deployment.WizardLog, error) {
+	log, err := deployment.ReadWizardLogs(files)
+	if err != nil {
+		return log, usage("--hcw-log: %w", err)
+	}
+	return log, nil
 }
 
 func runCollect(ctx context.Context, t *task, _ []string) error {

@@ -41,6 +41,7 @@ var published = []struct {
 	{"run-report", "a run of all stages with -o json", runDocument{}},
 	{"demo-report", "demo -o json", demoDocument{}},
 	{"snapshot", "collect", deployment.Snapshot{}},
+	{"wizard-runs", "collect --hcw-log -o json", deployment.WizardLog{}},
 	{"history", "history -o json", apply.Runs{}},
 	{"lab", "lab start -o json", labDocument{}},
 	{"faults", "lab faults -o json", faultsDocument{}},

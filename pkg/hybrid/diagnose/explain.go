@@ -2,13 +2,14 @@ package diagnose
 
 import (
 	"cmp"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf16"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/hcw"
 )
 
 // Explanation is what a text says about the cause of a failure.
@@ -210,26 +211,14 @@ func codesIn(whole, text string) map[string]bool {
 
 // decoded is a text that Windows PowerShell or Notepad may have written as UTF-16.
 func decoded(text string) string {
-	little := strings.HasPrefix(text, "\xff\xfe")
-	if !little && !strings.HasPrefix(text, "\xfe\xff") {
+	out, err := io.ReadAll(hcw.Decoded(strings.NewReader(text)))
+	if err != nil {
 		return text
 	}
-	units := make([]uint16, 0, len(text)/2)
-	for i := 2; i+1 < len(text); i += 2 {
-		low, high := uint16(text[i]), uint16(text[i+1])
-		if !little {
-			low, high = high, low
-		}
-		units = append(units, low|high<<8)
-	}
-	return string(utf16.Decode(units))
+	return string(out)
 }
 
 var (
-	// 2024.01.31 20:44:19.769 *ERROR* 10241 [Client=UX, ...] Workflow Exception: ...
-	wizardLine = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^\d{4}\.\d\d\.\d\d \d\d:\d\d:\d\d\.\d{3}\s`)
-	})
 	// A line of a stack trace, of .NET, Java, JavaScript.
 	frame = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?m)^\s+at \S+[.(]`)
@@ -255,10 +244,8 @@ func failures(text string) string {
 	var out strings.Builder
 	logged, keep := false, true
 	for line := range strings.Lines(text) {
-		if wizardLine().MatchString(line) {
-			logged = true
-			keep = strings.Contains(line, "*ERROR*") || strings.Contains(line, "WARNING") ||
-				strings.Contains(line, "does NOT go thr")
+		if l, ok := hcw.ParseLine(strings.TrimSuffix(line, "\n")); ok {
+			logged, keep = true, l.Level != hcw.Information || strings.Contains(line, "does NOT go thr")
 		}
 		if keep || !logged {
 			out.WriteString(line)
