@@ -2,13 +2,17 @@ package wizard
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
@@ -19,13 +23,17 @@ type applyScreen struct {
 	listed
 	outcomes map[string]apply.Outcome // so far, by the id of the change
 	report   *apply.Report            // of the last run; nil when it was refused before it began
+	gate     *gate                    // of the run
+	started  time.Time
+	took     time.Duration // the run, once it is over
 }
 
 func (*applyScreen) about() about {
 	return about{
 		step: "Apply", once: true, does: (*confirmScreen)(nil).about().does,
 		help: "DONE is made and read back. SKIP was in effect already. FAIL says why; what needs it stays PEND. " +
-			"hybridge apply goes on where this ended, hybridge rollback undoes it.",
+			"hybridge apply goes on where this ended, hybridge rollback undoes it.\np pauses before the next change. s " +
+			"ends the run when the changes that were begun are done; the next plan has the rest.",
 	}
 }
 
@@ -33,13 +41,16 @@ func (s *applyScreen) enter(m *model) tea.Cmd {
 	if m.run != nil || m.outcome.Plan == nil || m.spent {
 		return nil
 	}
-	*s = applyScreen{}
+	*s = applyScreen{gate: &gate{}, started: m.options.now()}
 	s.list.follow = true
 	return m.begin()
 }
 
-func (*applyScreen) run(m *model) work {
+func (s *applyScreen) run(m *model) work {
 	plan, o := *m.outcome.Plan, m.options.Apply
+	if s.gate != nil {
+		o.Proceed = s.gate.proceed
+	}
 	return func(ctx context.Context, e stage.Engine, obs observe.Observer) (any, error) {
 		return e.Apply(ctx, plan, o, obs)
 	}
@@ -57,6 +68,9 @@ func (s *applyScreen) observe(e observe.Event) {
 // made from.
 func (s *applyScreen) end(m *model, v any, err error) {
 	s.err, m.spent = err, true
+	if !s.started.IsZero() {
+		s.took = m.options.now().Sub(s.started)
+	}
 	if r := result[apply.Report](v); r != nil && (r.RunID != "" || err == nil) {
 		s.report, m.outcome.Apply = r, r
 		for _, o := range r.Changes {
@@ -81,13 +95,111 @@ func (s *applyScreen) whole() bool {
 func (s *applyScreen) actions(m *model) []action {
 	switch {
 	case m.run != nil:
-		return s.list.actions(on("ctrl+c", "end the current change and leave", nil))
+		does := "pause"
+		if paused, _ := s.gate.state(); paused {
+			does = "go on"
+		}
+		return s.list.actions(on("p", does, s.pause), on("s", "stop after this change", s.stop),
+			on("ctrl+c", "end the current change and leave", nil))
 	case s.whole():
 		return s.list.actions(on("enter", "free/busy", (*model).next, "enter", "t"),
 			on("esc", "plan again", (*model).back, "esc", "r"))
 	}
 	return s.list.actions(on("r", "plan again", (*model).back, "r", "esc"),
 		on("t", "free/busy as it is", (*model).next))
+}
+
+func (s *applyScreen) pause(*model) tea.Cmd {
+	s.gate.turn()
+	return nil
+}
+
+func (s *applyScreen) stop(*model) tea.Cmd {
+	s.gate.stop()
+	return nil
+}
+
+// title says how the run stands.
+func (s *applyScreen) title(m *model) string {
+	switch {
+	case s.report != nil:
+		c := s.report.Summary
+		return m.words("%d done, %d skipped, %d failed, %d pending", c.Done, c.Skipped, c.Failed, c.Pending)
+	case s.err != nil:
+		return m.words("Nothing was changed")
+	case m.run != nil && s.gate != nil:
+		switch paused, stopped := s.gate.state(); {
+		case stopped:
+			return m.words("Stopping: what was begun is done first")
+		case paused:
+			return m.words("Paused: nothing more begins until p")
+		}
+	}
+	return m.words("Applying")
+}
+
+// times says how long the run has taken, and what is left of it about; "" when neither is known.
+func (s *applyScreen) times(m *model, changes []change.Change) string {
+	switch {
+	case m.run == nil && s.took > 0:
+		return m.words("It took %s.", elapsed(s.took))
+	case m.run == nil || m.run.screen != screen(s):
+		return ""
+	}
+	text := m.words("%s so far", elapsed(m.options.now().Sub(m.run.started)))
+	if left, known := s.left(changes); known {
+		text += m.words(", about %s left", elapsed(left))
+	}
+	return text
+}
+
+// left estimates the rest of the run. Places work in parallel, each as fast as its changes so far.
+func (s *applyScreen) left(changes []change.Change) (time.Duration, bool) {
+	type pace struct {
+		spent   time.Duration
+		done, n int
+	}
+	var all pace
+	places := map[string]*pace{}
+	for _, c := range changes {
+		p := places[c.Target]
+		if p == nil {
+			p = &pace{}
+			places[c.Target] = p
+		}
+		o, settled := s.outcomes[c.ID]
+		if !settled {
+			p.n++
+			continue
+		}
+		if o.Status == apply.Done {
+			took := time.Duration(o.DurationMS) * time.Millisecond
+			p.spent, p.done = p.spent+took, p.done+1
+			all.spent, all.done = all.spent+took, all.done+1
+		}
+	}
+	var longest time.Duration
+	for _, p := range places {
+		if p.done == 0 {
+			p.spent, p.done = all.spent, all.done
+		}
+		if p.done > 0 {
+			longest = max(longest, p.spent*time.Duration(p.n)/time.Duration(p.done))
+		}
+	}
+	return longest, all.done > 0
+}
+
+// waiting are the changes that cannot be made because one failed: those that need it, and those
+// that need these.
+func waiting(changes []change.Change, failed string) []string {
+	var out []string
+	for _, c := range changes { // a change comes after what it needs
+		if slices.ContainsFunc(c.Needs, func(id string) bool { return id == failed || slices.Contains(out, id) }) {
+			out = append(out, c.ID)
+		}
+	}
+	return out
 }
 
 func (s *applyScreen) render(m *model, width, height int) []string {
@@ -101,16 +213,17 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 			settled++
 		}
 	}
-	title := m.words("Applying")
-	switch {
-	case s.report == nil && s.err != nil:
-		title = m.words("Nothing was changed")
-	case s.report != nil:
-		c := s.report.Summary
-		title = m.words("%d done, %d skipped, %d failed, %d pending", c.Done, c.Skipped, c.Failed, c.Pending)
+	bar := m.bar(settled, len(p.Changes), width)
+	if times := s.times(m, p.Changes); times != "" {
+		bar += "  " + times
 	}
-	lines := []string{m.styles.title.Render(title), m.bar(settled, len(p.Changes), width)}
-	lines = append(lines, m.problemLines(s.staged, width)...)
+	lines := []string{m.styles.title.Render(s.title(m)), fit(bar, width)}
+	problems := s.staged
+	if errors.Is(s.err, apply.ErrStopped) {
+		problems.err = nil
+		lines = append(lines, m.words("You stopped it. r plans the rest."))
+	}
+	lines = append(lines, m.problemLines(problems, width)...)
 	if s.report != nil && s.report.Journal != "" {
 		lines = append(lines, m.labelled(width, m.words("journal:"), report.Plain, clean(s.report.Journal))...)
 	}
@@ -124,8 +237,17 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 					Status: apply.Pending}
 			}
 			it := m.item(c.ID, width-gutter, o.Block())
+			var held []report.Block
+			if o.Status == apply.Failed {
+				if ids := waiting(p.Changes, c.ID); len(ids) > 0 {
+					it.lines = append(slices.Clip(it.lines), "      "+m.count(len(ids), "%d change waits for it", "%d changes wait for it"))
+					held = append(held, report.Paragraph{Label: msg.Of("waiting for it"),
+						Text: msg.Plain(clean(strings.Join(ids, ", ")))})
+				}
+			}
 			it.detail = func(width int) []string {
-				return m.blocks(width, o.Block(), report.Diff{Changes: []report.Change{c.Diff()}})
+				blocks := append([]report.Block{o.Block()}, held...)
+				return m.blocks(width, append(blocks, report.Diff{Changes: []report.Change{c.Diff()}})...)
 			}
 			items = append(items, it)
 		}

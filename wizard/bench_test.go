@@ -60,7 +60,8 @@ type fake struct {
 	asks   bool     // for a password, during Check
 	stuck  stage.ID // this stage waits for its context, or, with deaf, for ever
 	deaf   bool
-	locked bool // Apply is refused
+	locked bool            // Apply is refused
+	begins <-chan struct{} // when not nil, each change of Apply waits for it before it asks to begin
 
 	person  Person // of the last opening
 	content bool   // a stage that is cut off gives what it has, without an error
@@ -70,7 +71,8 @@ type fake struct {
 	found      deployment.Found
 	undone     string // the run that was rolled back
 
-	allowedDelete bool // of the last Apply
+	asked         deployment.TestOptions // of the last Test
+	allowedDelete bool                   // of the last Apply
 	accepted      []string
 }
 
@@ -153,6 +155,19 @@ func (f *fake) Plan(ctx context.Context, obs observe.Observer) (change.Plan, err
 	return f.plan, f.wait(ctx, stage.Plan)
 }
 
+// CheckAgain gives the results of one check, after again has changed them.
+func (f *fake) CheckAgain(ctx context.Context, id check.ID, obs observe.Observer) (check.Report, error) {
+	obs.Observe(observe.Started{Stage: "check", Total: 1})
+	var r check.Report
+	for _, c := range f.checks {
+		if c.ID == id {
+			obs.Observe(c)
+			r.Results = append(r.Results, c)
+		}
+	}
+	return r, f.wait(ctx, "again")
+}
+
 func (f *fake) Recheck(ctx context.Context, _ change.Plan, obs observe.Observer) (check.Report, error) {
 	obs.Observe(observe.Started{Stage: "check", Total: len(f.objections)})
 	for _, r := range f.objections {
@@ -168,8 +183,20 @@ func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs ob
 		return apply.Report{}, apply.ErrLocked
 	}
 	obs.Observe(observe.Started{Stage: "apply", Total: len(p.Changes)})
-	r := apply.Report{RunID: "r1", Journal: "state/journal-r1.jsonl", Changes: f.apply}
+	r := apply.Report{RunID: "r1", Journal: "state/journal-r1.jsonl"}
+	proceed := o.Proceed
+	var stopped error
 	for i, o := range f.apply {
+		if f.begins != nil {
+			<-f.begins
+		}
+		if proceed != nil && stopped == nil {
+			stopped = proceed(ctx)
+		}
+		if stopped != nil {
+			o.Status, o.Error = apply.Pending, stopped.Error()
+		}
+		r.Changes = append(r.Changes, o)
 		obs.Observe(observe.Progress{Stage: "apply", Done: i, Total: len(f.apply), Text: o.Name})
 		obs.Observe(o)
 		switch o.Status {
@@ -183,10 +210,14 @@ func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs ob
 			r.Summary.Skipped++
 		}
 	}
+	if stopped != nil {
+		return r, stopped
+	}
 	return r, f.wait(ctx, stage.Apply)
 }
 
-func (f *fake) Test(ctx context.Context, _ deployment.TestOptions, obs observe.Observer) (freebusy.Report, error) {
+func (f *fake) Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error) {
+	f.asked = o
 	r := freebusy.Report{Matrix: f.cells}
 	for _, a := range f.cells {
 		obs.Observe(a)

@@ -3,6 +3,7 @@ package wizard
 import (
 	"context"
 	"slices"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -19,6 +21,8 @@ type checkScreen struct {
 	results  []check.Result // so far; those of the report once there is one
 	problems bool           // only those are shown
 	place    string         // only its results are shown; "" for all
+	anew     check.ID       // the one check that is run again; "" for all
+	reads    map[check.ID][]string
 }
 
 func (*checkScreen) about() about {
@@ -47,7 +51,22 @@ func (s *checkScreen) again(m *model) tea.Cmd {
 	return m.begin()
 }
 
-func (*checkScreen) run(*model) work {
+// one runs the selected check again, wherever it looks.
+func (s *checkScreen) one(m *model) tea.Cmd {
+	r := s.selected()
+	if r == nil || m.run != nil {
+		return nil
+	}
+	s.anew = r.ID
+	return m.begin()
+}
+
+func (s *checkScreen) run(*model) work {
+	if id := s.anew; id != "" {
+		return func(ctx context.Context, e stage.Engine, o observe.Observer) (any, error) {
+			return e.CheckAgain(ctx, id, o)
+		}
+	}
 	return func(ctx context.Context, e stage.Engine, o observe.Observer) (any, error) { return e.Check(ctx, o) }
 }
 
@@ -68,12 +87,42 @@ func (s *checkScreen) observe(e observe.Event) {
 }
 
 func (s *checkScreen) end(m *model, v any, err error) {
+	if s.anew != "" {
+		s.merge(m, result[check.Report](v), err)
+		return
+	}
 	s.err, m.outcome.Check = err, result[check.Report](v)
 	if r := m.outcome.Check; r != nil && len(r.Results) > 0 {
 		s.results = r.Results
 	}
 	s.list = list{}
 	s.changed()
+}
+
+// merge takes the results of one check into the report.
+func (s *checkScreen) merge(m *model, again *check.Report, err error) {
+	id := s.anew
+	s.anew = ""
+	s.changed()
+	whole := m.outcome.Check
+	if whole == nil {
+		return
+	}
+	if err != nil || again == nil {
+		s.results = whole.Results // what was seen of it before it was cut off is no result
+		if err != nil {
+			m.note = m.words("%s was not checked again: %s", string(id), clean(firstLine(err.Error())))
+		}
+		return
+	}
+	results := slices.Clone(whole.Results)
+	at := slices.IndexFunc(results, func(r check.Result) bool { return r.ID == id })
+	results = slices.DeleteFunc(results, func(r check.Result) bool { return r.ID == id })
+	merged := *whole
+	merged.Results = slices.Insert(results, max(at, 0), again.Results...)
+	merged.Summary = check.Count(merged.Results)
+	m.outcome.Check, s.results = &merged, merged.Results
+	m.note = m.words("%s was checked again.", string(id))
 }
 
 func (s *checkScreen) actions(m *model) []action {
@@ -83,6 +132,13 @@ func (s *checkScreen) actions(m *model) []action {
 		return s.list.actions(only, place, backward(m))
 	}
 	own := []action{only, place, on("r", "check again", s.again), backward(m)}
+	if m.outcome.Check != nil && s.err == nil && s.selected() != nil {
+		one := on("r", "check this again", s.one)
+		if s.list.opened {
+			return append(s.list.actions(), one)
+		}
+		own = []action{only, place, one, on("R", "check all again", s.again), backward(m)}
+	}
 	if r := s.selected(); r != nil && (r.Status == check.StatusFail || r.Status == check.StatusWarn) {
 		own = append(own, on("a", "acknowledge", s.acknowledge))
 	}
@@ -184,13 +240,27 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 		}
 		it := m.item(resultID(r), width, f)
 		it.detail = func(width int) []string { // the list cuts what a check that passed saw
-			title := report.Paragraph{Text: f.Title, Tone: report.Strong}
+			blocks := []report.Block{report.Paragraph{Text: f.Title, Tone: report.Strong}, f}
 			if r.Status == check.StatusPass {
-				return m.blocks(width, title, f, report.Paragraph{Text: f.Summary})
+				blocks = append(blocks, report.Paragraph{Text: f.Summary})
 			}
-			return m.blocks(width, title, f)
+			if reads := s.asked(r.ID); len(reads) > 0 {
+				blocks = append(blocks, report.Paragraph{Label: msg.Of("reads"), Text: msg.Plain(strings.Join(reads, "; "))})
+			}
+			return m.blocks(width, blocks...)
 		}
 		items = append(items, it)
 	}
 	return items
+}
+
+// asked is what a check reads: what it asks of which system, when it is run again too.
+func (s *checkScreen) asked(id check.ID) []string {
+	if s.reads == nil {
+		s.reads = map[check.ID][]string{}
+		for _, c := range deployment.Checks() {
+			s.reads[c.ID] = c.Reads
+		}
+	}
+	return s.reads[id]
 }

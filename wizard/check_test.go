@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -59,4 +61,26 @@ func TestHangingServer(t *testing.T) {
 	if status := lines[len(lines)-2]; !strings.Contains(status, "running 0 s  5 of 6: a long title") {
 		t.Errorf("status: %q", status)
 	}
+}
+
+// r checks the selected finding again: its results replace those before, the others stay. What is
+// cut off changes nothing.
+func TestCheckAgain(t *testing.T) {
+	engine := newFake()
+	b, s := open[*checkScreen](t, given{engine: engine, result: engine.checked()})
+	b.walk(step{"", checkSummary}, step{"<down>", "> FAIL  directory.upn"})
+	engine.checks[1].Status, engine.checks[1].Summary = check.StatusPass, msg.Plain("all of them")
+	b.walk(step{"r", "2 pass, 1 warn, 0 fail, 1 skip, 2 error"},
+		step{"", "directory.upn-matches-primary was checked again"}, step{"", "> PASS  directory.upn"})
+	if n := len(s.results); n != 6 || b.m.runs != 1 {
+		t.Errorf("%d results, %d runs", n, b.m.runs)
+	}
+	engine.checks[1].Status = check.StatusFail
+	engine.stuck = "again"
+	b.walk(step{"<space>", "reads"}, step{"r", "0 of 1"}, step{"<esc><esc>", "These are the answers"})
+	if got := b.m.outcome.Check.Summary.Fail; got != 0 {
+		t.Errorf("what was cut off counts: %d", got)
+	}
+	engine.stuck = ""
+	b.walk(step{"<enter>", "2 pass"}, step{"R", checkSummary})
 }

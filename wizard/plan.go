@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,6 +24,7 @@ import (
 type planScreen struct {
 	listed
 	whole   *change.Plan    // with what is left out
+	writes  string          // the folder that scripts are written into; "" while a plan is made
 	without map[string]bool // by the ids of changes
 	left    []string        // those, and what needs them
 	folded  map[string]bool // places and changes, by item
@@ -35,7 +37,7 @@ func (*planScreen) about() about {
 			"is what goes and + what comes. What others put into a list stays. The plan holds for what is live now: " +
 			"when that moves, apply refuses.\nx leaves a change out, with those that need it, or takes it back in " +
 			"with " +
-			"those that it needs. hybridge plan --scripts writes a plan as PowerShell.",
+			"those that it needs. w writes the plan as PowerShell, with a runbook.",
 	}
 }
 
@@ -59,7 +61,32 @@ func (s *planScreen) again(m *model) tea.Cmd {
 	return m.begin()
 }
 
-func (*planScreen) run(*model) work {
+// scripts writes the plan as PowerShell into a folder beside the answers.
+func (s *planScreen) scripts(m *model) tea.Cmd {
+	if m.run != nil {
+		return nil
+	}
+	s.writes = filepath.Join(filepath.Dir(m.file.name()), "scripts")
+	return m.begin()
+}
+
+// written is the folder that scripts were written into.
+type written string
+
+func (s *planScreen) run(m *model) work {
+	if s.writes != "" {
+		dir, plan, write := s.writes, *m.outcome.Plan, m.options.Scripts
+		return func(ctx context.Context, e stage.Engine, _ observe.Observer) (any, error) {
+			into := dir
+			for n := 2; n < 1000; n++ { // scripts of another plan stay as they are
+				if _, err := os.Lstat(into); os.IsNotExist(err) {
+					break
+				}
+				into = fmt.Sprintf("%s-%d", dir, n)
+			}
+			return written(into), write(ctx, e, plan, into)
+		}
+	}
 	return func(ctx context.Context, e stage.Engine, o observe.Observer) (any, error) { return e.Plan(ctx, o) }
 }
 
@@ -67,6 +94,14 @@ func (*planScreen) run(*model) work {
 const unfolded = 12
 
 func (s *planScreen) end(m *model, v any, err error) {
+	if s.writes != "" {
+		s.writes = ""
+		m.note = m.words("The scripts are written: %s", clean(string(*cmp.Or(result[written](v), new(written)))))
+		if err != nil {
+			m.note = m.words("The scripts are not written: %s", clean(firstLine(err.Error())))
+		}
+		return
+	}
 	if s.err = err; err != nil {
 		return
 	}
@@ -112,6 +147,9 @@ func (s *planScreen) actions(m *model) []action {
 	own = append(own, on("left/right", "fold", s.fold, "left", "right"), on("x", "leave out", s.toggle),
 		on("t", "free/busy as it is", show[*testScreen]), backward(m), again, on("z", "fold all", s.turnAll),
 		on("s", "save the plan", s.save))
+	if m.options.Scripts != nil {
+		own = append(own, on("w", "write scripts", s.scripts))
+	}
 	return s.list.actions(own...)
 }
 

@@ -2,7 +2,9 @@ package wizard
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -92,4 +94,30 @@ func TestStop(t *testing.T) {
 	engine.stuck = stage.Plan
 	b, _ := open[*planScreen](t, given{engine: engine})
 	b.walk(step{"", "Comparing"}, step{"<esc>", checkSummary})
+}
+
+// w writes the scripts into a folder that holds nothing else, and says where; a failure is said too.
+func TestPlanScripts(t *testing.T) {
+	engine := newFake()
+	b, _ := open[*planScreen](t, given{engine: engine, result: engine.plan})
+	b.until("1 to create")
+	if strings.Contains(b.m.View(), "write scripts") {
+		t.Error("offered although nothing writes them")
+	}
+	var into []string
+	fails := errors.New("disk\x1b[31m full")
+	b.m.options.Scripts = func(_ context.Context, e stage.Engine, p change.Plan, dir string) error {
+		if into = append(into, dir); e != stage.Engine(engine) || len(p.Changes) != 2 {
+			t.Errorf("engine %v, %d changes", e, len(p.Changes))
+		}
+		if len(into) > 2 {
+			return fails
+		}
+		return os.Mkdir(dir, 0o755)
+	}
+	b.walk(step{"w", "The scripts are written: scripts"}, step{"w", "The scripts are written: scripts-2"},
+		step{"w", "The scripts are not written: disk full"}, step{"r", "1 to create"})
+	if d := strings.Join(into, " "); d != "scripts scripts-2 scripts-3" {
+		t.Errorf("into %s", d)
+	}
 }

@@ -2,9 +2,11 @@ package wizard
 
 import (
 	"context"
+	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -16,6 +18,7 @@ type testScreen struct {
 	listed
 	answers  []deployment.Answer // so far; those of the report once there is one
 	problems bool
+	again    *deployment.Answer // the one lookup that is asked again; nil for all
 }
 
 func (*testScreen) about() about {
@@ -35,8 +38,30 @@ func (s *testScreen) enter(m *model) tea.Cmd {
 	return m.begin()
 }
 
-func (*testScreen) run(m *model) work {
+// one asks the selected lookup again, by every probe.
+func (s *testScreen) one(m *model) tea.Cmd {
+	at := s.list.index()
+	if m.run != nil || at >= len(s.list.items) {
+		return nil
+	}
+	for i := range s.answers {
+		if answerID(s.answers[i]) == s.list.items[at].id {
+			s.again = &s.answers[i]
+			return m.begin()
+		}
+	}
+	return nil
+}
+
+func answerID(a deployment.Answer) string {
+	return a.Direction + "\x00" + a.From + "\x00" + a.To + "\x00" + a.Probe
+}
+
+func (s *testScreen) run(m *model) work {
 	o := m.options.Test
+	if s.again != nil {
+		o.From, o.To = s.again.From, s.again.To
+	}
 	return func(ctx context.Context, e stage.Engine, obs observe.Observer) (any, error) {
 		return e.Test(ctx, o, obs)
 	}
@@ -59,6 +84,10 @@ func (s *testScreen) observe(e observe.Event) {
 }
 
 func (s *testScreen) end(m *model, v any, err error) {
+	if s.again != nil {
+		s.merge(m, result[deployment.TestReport](v), err)
+		return
+	}
 	if s.err = err; err == nil {
 		m.outcome.Test = result[deployment.TestReport](v)
 		s.answers, s.list = m.outcome.Test.Matrix, list{}
@@ -66,12 +95,52 @@ func (s *testScreen) end(m *model, v any, err error) {
 	}
 }
 
+// merge takes the answers to one question into the report.
+func (s *testScreen) merge(m *model, again *deployment.TestReport, err error) {
+	from, to := s.again.From, s.again.To
+	s.again = nil
+	s.changed()
+	whole := m.outcome.Test
+	switch {
+	case whole == nil:
+		return
+	case err != nil || again == nil:
+		s.answers = whole.Matrix
+		if err != nil {
+			m.note = m.words("It was not asked again: %s", clean(firstLine(err.Error())))
+		}
+		return
+	}
+	merged := *whole
+	merged.Matrix = slices.Clone(whole.Matrix)
+	for _, a := range again.Matrix {
+		if i := slices.IndexFunc(merged.Matrix, func(o deployment.Answer) bool {
+			return answerID(o) == answerID(a)
+		}); i >= 0 {
+			merged.Matrix[i] = a
+		}
+	}
+	merged.Count()
+	if merged.Summary.Failed == 0 || again.Summary.Failed > 0 {
+		merged.Verdict = again.Verdict
+	}
+	m.outcome.Test, s.answers = &merged, merged.Matrix
+	m.note = m.words("%s was asked again about %s.", clean(from), clean(to))
+}
+
 func (s *testScreen) actions(m *model) []action {
 	if m.run != nil {
 		return s.list.actions(backward(m))
 	}
-	return s.list.actions(on("r", "ask again", s.enter),
-		on("p", onlyProblems(s.problems), s.toggle), backward(m))
+	own := []action{on("r", "ask again", s.enter)}
+	if s.done(m) && len(s.answers) > 1 {
+		one := on("o", "ask this one again", s.one)
+		if s.list.opened {
+			return append(s.list.actions(), one)
+		}
+		own = append(own, one)
+	}
+	return s.list.actions(append(own, on("p", onlyProblems(s.problems), s.toggle), backward(m))...)
 }
 
 func (s *testScreen) toggle(*model) tea.Cmd {
@@ -98,7 +167,7 @@ func (s *testScreen) render(m *model, width, height int) []string {
 	}
 	lines = append(lines, m.problemLines(s.staged, width)...)
 	lines = append(lines, "")
-	if t := grid(s.answers); len(t.Rows) > 0 {
+	if t := grid(s.answers); len(t.Rows) > 0 && !s.list.opened {
 		lines = append(lines, m.blocks(width, t)...)
 	}
 	lines = append(lines, "")
@@ -112,17 +181,30 @@ func (s *testScreen) lookups(m *model, width int) []item {
 		if s.problems && a.Status == deployment.OK {
 			continue
 		}
-		it := m.item(a.Direction+"\x00"+a.From+"\x00"+a.To+"\x00"+a.Probe, width,
-			report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
-		if a.Status != deployment.OK { // with all that the server said
-			it.detail = func(width int) []string {
-				return append(m.blocks(width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}}),
-					append([]string{""}, m.text(width, a.Error)...)...)
-			}
-		}
+		it := m.item(answerID(a), width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
+		it.detail = func(width int) []string { return s.whole(m, a, width) }
 		items = append(items, it)
 	}
 	return items
+}
+
+// whole is a lookup with its way, all that the server said, and what explains it: cause, owner and
+// fix.
+func (s *testScreen) whole(m *model, a deployment.Answer, width int) []string {
+	lines := m.blocks(width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
+	if a.Status == deployment.OK {
+		if len(a.Route) > 0 {
+			lines = append(lines, m.blocks(width, report.Path{Label: msg.Of("way"), Hops: a.Route})...)
+		}
+		return lines
+	}
+	if t := m.outcome.Test; t != nil && t.Verdict != nil {
+		if notes := t.Verdict.Notes(); len(notes) > 0 {
+			lines = append(lines, "", m.styles.title.Render(m.words("What the checks say about the failures")))
+			lines = append(lines, m.blocks(width, notes...)...)
+		}
+	}
+	return append(append(lines, ""), m.text(width, a.Error)...)
 }
 
 // verdict says what the matrix means, and what to do next.

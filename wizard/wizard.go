@@ -22,6 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
@@ -50,6 +51,8 @@ type Options struct {
 	Domain func() string
 	// History lists the earlier runs of the deployment, newest first. May be nil.
 	History func(a answers.Answers) ([]apply.Entry, error)
+	// Scripts writes a plan as PowerShell into a folder that does not exist yet. May be nil.
+	Scripts func(ctx context.Context, e stage.Engine, p change.Plan, dir string) error
 	// Hint says what a person can do about an error; "" when there is nothing to say. May be nil.
 	Hint func(error) string
 	// Passing says that the answers do not outlive the wizard: no farewell is printed.

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
@@ -55,12 +57,13 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 	if err != nil {
 		return err
 	}
+	var stateDir string // of what was opened last
 	o := wizard.Options{
 		In: a.In, Out: a.Out, Path: path, Passing: passing, ASCII: !a.utf8(),
 		NoColor: !a.style(a.OutTTY, a.noColor).Color, Language: a.printer(a.streams),
 		Open: func(_ context.Context, described answers.Answers, p wizard.Person) (stage.Engine, error) {
-			stateDir, err := t.stateDirOf(described, dir)
-			if err != nil {
+			var err error
+			if stateDir, err = t.stateDirOf(described, dir); err != nil {
 				return nil, err
 			}
 			o := t.options()
@@ -71,6 +74,15 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 	o.Hint = func(err error) string {
 		_, hint := classify(context.Background(), err)
 		return hint
+	}
+	o.Scripts = func(ctx context.Context, e stage.Engine, p change.Plan, dir string) error {
+		opened, ok := e.(deployed)
+		if !ok {
+			return errors.New("this deployment writes no scripts")
+		}
+		writer := *t
+		writer.Err, writer.deployed, writer.state = io.Discard, opened, stateDir // the screen is the wizard's
+		return writer.writeScripts(ctx, p, planOptions{scripts: dir})
 	}
 	o.Domain = func() string { return deployment.MachineDomain(a.Env) }
 	o.History = func(described answers.Answers) ([]apply.Entry, error) {

@@ -19,6 +19,8 @@ type Engine interface {
 	// Discover proposes answers. It needs a domain and an account per forest.
 	Discover(ctx context.Context, obs observe.Observer) (deployment.Found, error)
 	Check(ctx context.Context, obs observe.Observer) (check.Report, error)
+	// CheckAgain runs one check again.
+	CheckAgain(ctx context.Context, id check.ID, obs observe.Observer) (check.Report, error)
 	Plan(ctx context.Context, obs observe.Observer) (change.Plan, error)
 	// Recheck runs the checks that the changes of a plan depend on.
 	Recheck(ctx context.Context, p change.Plan, obs observe.Observer) (check.Report, error)

@@ -32,6 +32,10 @@ type Options struct {
 	// Secret reads a secret when a command that needs it is about to run; label says for what.
 	// Nil: no plan that refers to secrets can be carried out.
 	Secret func(ctx context.Context, ref secret.Ref, label string) (secret.Value, error)
+	// Proceed is asked before each change that is about to begin; it may wait. An error leaves that
+	// change and the rest of its place out of this run: ErrStopped, or the context's. Nil: all
+	// proceed.
+	Proceed func(ctx context.Context) error
 
 	// fault is called in tests at every point where a process can die. An error stands for its
 	// death.

@@ -120,9 +120,11 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 		Changes: make([]Outcome, 0, len(x.steps)),
 	}
 	var causes []error
+	stopped := false
 	for _, s := range x.steps {
 		report.Changes = append(report.Changes, s.outcome)
 		report.Summary.add(s.outcome.Status)
+		stopped = stopped || errors.Is(s.outcome.Cause, ErrStopped)
 		if s.outcome.Status == Failed {
 			causes = append(causes, fmt.Errorf("%s: %w", s.outcome.ID, s.outcome.Cause))
 		}
@@ -140,6 +142,8 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 		return report, x.journal.broken
 	case ctx.Err() != nil && report.Summary.Failed+report.Summary.Pending > 0:
 		finish, err = "cancelled", context.Cause(ctx)
+	case stopped && report.Summary.Failed == 0:
+		finish, err = "cancelled", ErrStopped
 	case report.Summary.Failed+report.Summary.Pending > 0:
 		finish, err = "partial", fmt.Errorf("%w: %w", ErrPartial, errors.Join(causes...))
 	}
@@ -172,6 +176,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 		case doubt != "":
 			s.outcome.Status = Pending
 			s.outcome.Error = fmt.Sprintf("waits until it is known what became of %s; the next run looks", doubt)
+		case !x.proceeds(ctx, s):
 		default:
 			begun := time.Now()
 			text := fmt.Sprintf("%s %s", s.outcome.Action, s.outcome.ID)
@@ -191,6 +196,24 @@ func (x *execution) carry(ctx context.Context, s *step) {
 	}
 	x.mu.Unlock()
 	x.observe(s.outcome)
+}
+
+// proceeds asks whether a step may begin. When it may not, the outcome says why.
+func (x *execution) proceeds(ctx context.Context, s *step) bool {
+	if x.options.Proceed == nil {
+		return true
+	}
+	err := x.options.Proceed(ctx)
+	switch {
+	case err == nil && ctx.Err() == nil:
+		return true
+	case ctx.Err() != nil:
+		s.outcome.Error, err = "cancelled", context.Cause(ctx)
+	default:
+		s.outcome.Error = err.Error()
+	}
+	s.outcome.Status, s.outcome.Cause = Pending, err
+	return false
 }
 
 // standing describes the outcome of a step that another one needs.

@@ -25,6 +25,7 @@ var (
 	ErrStale       = errors.New("the live state is not what the plan was made from")
 	ErrPartial     = errors.New("not everything was carried out") // the journal is kept; the causes are wrapped too
 	ErrNotAccepted = errors.New("not accepted")
+	ErrStopped     = errors.New("stopped before the rest was begun") // what was begun is done; the next run goes on
 	ErrLocked      = errors.New("another run is at work")
 	ErrNoRun       = errors.New("no run to roll back")
 	ErrState       = errors.New("the state directory cannot be used")

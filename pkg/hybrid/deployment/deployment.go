@@ -244,6 +244,15 @@ func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Rep
 	return r, err
 }
 
+// CheckAgain runs one check again, in every scope. It reads what the check needs anew.
+func (d *Deployment) CheckAgain(ctx context.Context, id check.ID, obs observe.Observer) (check.Report, error) {
+	facts, end := d.begin(obs)
+	defer end()
+	o := d.checking()
+	o.Only = []string{string(id)}
+	return prereq.Run(ctx, facts, o, d)
+}
+
 // checking are the options of every run of checks.
 func (d *Deployment) checking() check.Options {
 	return check.Options{Parallel: d.options.Parallel, Rules: d.rules, Now: d.now}

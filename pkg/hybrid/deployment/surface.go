@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -87,13 +88,18 @@ func Unaccepted(r check.Report, accept []string) error {
 type Declaration struct {
 	ID    check.ID
 	Title string
+	Reads []string // what it asks of which system
 }
 
 // Checks lists the checks in the order of their page.
 func Checks() []Declaration {
 	var list []Declaration
 	for _, c := range prereq.Checks() {
-		list = append(list, Declaration{c.ID, c.Title})
+		d := Declaration{ID: c.ID, Title: c.Title}
+		for _, source := range fact.SourcesOf(c.Reads...) {
+			d.Reads = append(d.Reads, string(source.System)+": "+source.Ask)
+		}
+		list = append(list, d)
 	}
 	return list
 }
