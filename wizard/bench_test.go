@@ -60,6 +60,10 @@ type fake struct {
 	asks   bool     // for a password, during Check
 	stuck  stage.ID // this stage waits for its context, or, with deaf, for ever
 	deaf   bool
+	// signsIn is the code that Check shows; the person has signed in when signed is closed.
+	signsIn *deployment.SignIn
+	signed  chan struct{}
+
 	locked bool            // Apply is refused
 	begins <-chan struct{} // when not nil, each change of Apply waits for it before it asks to begin
 
@@ -71,6 +75,9 @@ type fake struct {
 	found      deployment.Found
 	undone     string // the run that was rolled back
 
+	tried         []deployment.Access
+	answers       map[string][]msg.Text // of Try, by section
+	refuses       map[string]error
 	asked         deployment.TestOptions // of the last Test
 	allowedDelete bool                   // of the last Apply
 	accepted      []string
@@ -90,6 +97,16 @@ func (f *fake) wait(ctx context.Context, id stage.ID) error {
 	return ctx.Err()
 }
 
+// Try says what each access gives.
+func (f *fake) Try(ctx context.Context, at deployment.Access, obs observe.Observer) ([]msg.Text, error) {
+	obs.Observe(observe.Started{Stage: "access"})
+	f.tried = append(f.tried, at)
+	if err := f.wait(ctx, "access"); err != nil {
+		return nil, err
+	}
+	return f.answers[at.Section], f.refuses[at.Section]
+}
+
 // Discover asks for the password of an account, as a directory does.
 func (f *fake) Discover(ctx context.Context, obs observe.Observer) (deployment.Found, error) {
 	obs.Observe(observe.Started{Stage: "discover", Total: 2})
@@ -103,6 +120,11 @@ func (f *fake) Discover(ctx context.Context, obs observe.Observer) (deployment.F
 
 func (f *fake) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {
 	obs.Observe(observe.Started{Stage: "check", Total: len(f.checks)})
+	if f.signsIn != nil {
+		if err := f.signIn(ctx); err != nil {
+			return check.Report{}, err
+		}
+	}
 	if f.asks {
 		f.person.Say("open https://microsoft.com/devicelogin and enter \x1b[1mABC123")
 		v, err := f.person.Prompt(ctx, "password of svc@contoso.com")
@@ -154,6 +176,22 @@ func (f *fake) Plan(ctx context.Context, obs observe.Observer) (change.Plan, err
 	obs.Observe(observe.Warning{Text: "fabrikam has no Edge\x1b[31m server"})
 	return f.plan, f.wait(ctx, stage.Plan)
 }
+
+func (f *fake) signIn(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := *f.signsIn
+	s.GiveUp = func() { cancel(errGivenUp) }
+	defer f.person.SignIn(s)()
+	select {
+	case <-f.signed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+var errGivenUp = errors.New("the sign-in was given up")
 
 // CheckAgain gives the results of one check, after again has changed them.
 func (f *fake) CheckAgain(ctx context.Context, id check.ID, obs observe.Observer) (check.Report, error) {
@@ -523,7 +561,7 @@ var named = map[string]tea.KeyMsg{
 	"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "up": {Type: tea.KeyUp}, "down": {Type: tea.KeyDown},
 	"left": {Type: tea.KeyLeft}, "right": {Type: tea.KeyRight},
 	"pgdown": {Type: tea.KeyPgDown}, "pgup": {Type: tea.KeyPgUp}, "ctrl+s": {Type: tea.KeyCtrlS},
-	"ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD},
+	"ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD}, "ctrl+t": {Type: tea.KeyCtrlT}, "tab": {Type: tea.KeyTab},
 	"ctrl+u": {Type: tea.KeyCtrlU}, "space": {Type: tea.KeySpace,
 		Runes: []rune{' '}}, "f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace},
 	"home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd},

@@ -91,7 +91,7 @@ func (s *checkScreen) end(m *model, v any, err error) {
 		s.merge(m, result[check.Report](v), err)
 		return
 	}
-	s.err, m.outcome.Check = err, result[check.Report](v)
+	s.err, m.outcome.Check, m.checked = err, result[check.Report](v), m.opened
 	if r := m.outcome.Check; r != nil && len(r.Results) > 0 {
 		s.results = r.Results
 	}

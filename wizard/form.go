@@ -33,12 +33,18 @@ type formScreen struct {
 	faults  answers.Faults    // of the last validation
 	scroll  scroll
 
+	changed map[answers.Page]bool // pages whose answers were typed or chosen here
+	trials  trials
+	offered string // what Tab was asked to go on
+
 	removing int // the key press after which ctrl+d removes the forest
 }
 
 func (*formScreen) about() about {
 	a := (*scenarioScreen)(nil).about()
+	a.draft = true
 	a.help = "Answers are saved when you leave, finished or not. Empty answers take their defaults.\n" +
+		"ctrl+t tests what is entered on a page: the sign-in, the server, the file. Tab completes paths.\n" +
 		"Secrets are given by where they are kept, never as such: " + secret.Forms + "."
 	return a
 }
@@ -46,7 +52,8 @@ func (*formScreen) about() about {
 func (f *formScreen) typing(*model) bool { return true }
 
 func (f *formScreen) enter(m *model) tea.Cmd {
-	*f = formScreen{touched: map[string]bool{}, drafts: f.drafts}
+	*f = formScreen{touched: map[string]bool{}, drafts: f.drafts, changed: map[answers.Page]bool{},
+		trials: trials{done: f.trials.done}}
 	if f.drafts == nil {
 		f.drafts = map[string]string{}
 	}
@@ -118,6 +125,7 @@ func (f *formScreen) put(m *model, q answers.Question, values []string) {
 	f.key = m.document.Answer(q, f.section(m).Forest, f.key, values)
 	m.edits++
 	f.faults = nil
+	f.changed[f.section(m)] = true
 }
 
 // values is what is typed, taken apart.
@@ -140,6 +148,9 @@ func (f *formScreen) actions(m *model) []action {
 	case answers.ManyAnswer:
 		list = append(list, on("left/right/space", "choose", nil))
 	}
+	if _, has := accessOf(f.section(m)); has {
+		list = append(list, on("ctrl+t", "test it", f.tryPage))
+	}
 	list = append(list, on("ctrl+s", "done", f.done), on("up/down", "field", nil), on("pgup/pgdn", "page", nil),
 		on("ctrl+n", "new forest", f.newForest))
 	if f.section(m).PerForest {
@@ -149,8 +160,9 @@ func (f *formScreen) actions(m *model) []action {
 }
 
 // move moves the focus.
-func (f *formScreen) move(m *model, pages, fields int) {
+func (f *formScreen) move(m *model, pages, fields int) tea.Cmd {
 	f.commit(m)
+	page := f.section(m)
 	f.touched[f.key] = true
 	last := len(m.document.Questions(f.section(m))) - 1
 	switch {
@@ -164,24 +176,33 @@ func (f *formScreen) move(m *model, pages, fields int) {
 		f.field += fields
 	}
 	f.focus(m)
+	if f.section(m) != page {
+		return f.left(m, page)
+	}
+	return nil
 }
 
 func (f *formScreen) other(m *model, k tea.KeyMsg) tea.Cmd {
 	switch k.String() {
 	case "up", "shift+tab":
-		f.move(m, 0, -1)
-	case "down", "tab":
-		f.move(m, 0, 1)
+		return f.move(m, 0, -1)
+	case "tab":
+		if cmd := f.complete(m); cmd != nil {
+			return cmd
+		}
+		return f.move(m, 0, 1)
+	case "down":
+		return f.move(m, 0, 1)
 	case "enter":
 		if f.at == len(f.pages(m))-1 && f.field == len(m.document.Questions(f.section(m)))-1 {
 			f.touched[f.key] = true
 			return f.done(m)
 		}
-		f.move(m, 0, 1)
+		return f.move(m, 0, 1)
 	case "pgdown":
-		f.move(m, 1, 0)
+		return f.move(m, 1, 0)
 	case "pgup":
-		f.move(m, -1, 0)
+		return f.move(m, -1, 0)
 	default:
 		f.edit(m, k)
 	}
@@ -197,7 +218,7 @@ func (f *formScreen) leave(m *model) tea.Cmd {
 	case untouched:
 		return m.back()
 	case len(f.drafts) == 0 && m.valid() == nil:
-		return m.next()
+		return m.onward()
 	}
 	m.note = m.words("Not all answers are given yet; ctrl+s shows which, ctrl+c saves and leaves.")
 	return nil
@@ -294,6 +315,10 @@ func (f *formScreen) removeForest(m *model) tea.Cmd {
 	m.document.RemoveForest(p.Forest)
 	m.edits++
 	f.at, f.field, f.drafts = 0, 0, map[string]string{}
+	f.changed, f.trials = map[answers.Page]bool{}, trials{} // they count forests
+	if m.run != nil {
+		m.run.cancel()
+	}
 	f.focus(m)
 	return nil
 }
@@ -309,7 +334,7 @@ func (f *formScreen) done(m *model) tea.Cmd {
 		f.fail(m, err)
 		return nil
 	}
-	return tea.Batch(m.store(), m.next())
+	return tea.Batch(m.store(), m.onward())
 }
 
 // toDraft focuses the first question with a draft. Drafts of what is not asked any more go.
@@ -411,6 +436,7 @@ func (f *formScreen) render(m *model, width, height int) []string {
 func (f *formScreen) side(m *model, height int) []string {
 	var lines []string
 	here := 0
+	broken := false
 	forest := -1
 	for i, p := range f.pages(m) {
 		if p.PerForest && p.Forest != forest {
@@ -426,7 +452,11 @@ func (f *formScreen) side(m *model, height int) []string {
 			title = " " + title
 		}
 		mark := " "
-		if f.incomplete(m, p) {
+		switch {
+		case f.failed(p):
+			mark = "!"
+			broken = true
+		case f.incomplete(m, p):
 			mark = "*"
 		}
 		if i == f.at {
@@ -437,6 +467,9 @@ func (f *formScreen) side(m *model, height int) []string {
 		}
 	}
 	lines = append(lines, "", m.styles.faint.Render("* "+m.words("not complete")))
+	if broken {
+		lines = append(lines, m.styles.faint.Render("! "+m.words("its test failed")))
+	}
 	var s scroll
 	s.keep(here, here, height)
 	return s.window(lines, height)
@@ -489,8 +522,11 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 			first, last = from, len(lines)-1
 		}
 	}
+	head := f.tried(m, p, width)
+	head = head[:min(len(head), height/2)]
+	height -= len(head)
 	f.scroll.keep(first, last, height)
-	return m.window(&f.scroll, lines, height)
+	return append(head, m.window(&f.scroll, lines, height)...)
 }
 
 // explain is the help of the question that has the focus, with what an empty answer means, or an

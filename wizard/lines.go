@@ -661,6 +661,9 @@ func (l *lines) stage(s screen) (any, error) {
 				}
 			case said:
 				l.tell("! %s", string(msg))
+			case signsIn:
+				l.tell("! %s", msg.Message)
+				l.tell("The code is valid until %s. Ctrl-C stops.", msg.Until.Local().Format("15:04"))
 			case asked:
 				typed, err := l.ask(l.words("The %s:", clean(msg.label)), true)
 				if err == nil && typed == "" {

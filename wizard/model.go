@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,7 @@ type model struct {
 	side     answers.Side    // decides what the person and another program changed both
 	answers  answers.Answers // of the document when it was last found valid
 	opened   string          // what the engine was opened with, as YAML
+	checked  string          // what the checks of outcome were made with
 	engine   stage.Engine
 
 	way    []screen
@@ -128,6 +130,17 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.past = msg
 	case asked:
 		m.over = append(m.over, &secretPane{asked: msg})
+	case tryNext:
+		return m, find[*formScreen](m).tryNext(m)
+	case completed:
+		return m, find[*formScreen](m).completed(m, msg)
+	case signsIn:
+		m.over = append(m.over, &signInPane{signsIn: msg})
+	case signedIn:
+		m.over = slices.DeleteFunc(m.over, func(p pane) bool {
+			s, ok := p.(*signInPane)
+			return ok && s.number == int(msg)
+		})
 	case said:
 		m.said = append(m.said, clean(string(msg)))
 	case spinner.TickMsg:

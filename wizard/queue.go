@@ -14,6 +14,7 @@ import (
 type queue struct {
 	mu       sync.Mutex
 	messages []tea.Msg
+	signIns  int // so far
 	wake     chan struct{}
 }
 

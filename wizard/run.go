@@ -2,6 +2,7 @@ package wizard
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func (m *model) begin() tea.Cmd {
 	}
 	save := m.saving()
 	observer := observe.Func(func(e observe.Event) { q.put(happened{number, e}) })
-	person := Person{Prompt: m.typed.prompt(q), Say: func(text string) { q.put(said(text)) }}
+	person := Person{Prompt: m.typed.prompt(q), Say: func(text string) { q.put(said(text)) }, SignIn: q.signIn}
 	return tea.Batch(m.pulse.Tick, func() tea.Msg {
 		done := finished{run: number, engine: engine, opened: opened}
 		defer func() { q.put(done) }() // behind the events
@@ -169,12 +170,13 @@ func (m *model) end(msg finished) tea.Cmd {
 	s := m.run.screen
 	m.run.cancel()
 	m.run, m.said, m.engine, m.opened = nil, nil, msg.engine, msg.opened
-	for len(m.over) > 0 { // a question of this run has no reader any more
-		if _, ok := m.over[0].(*secretPane); !ok {
-			break
+	m.over = slices.DeleteFunc(m.over, func(p pane) bool { // a question of this run has no reader any more
+		switch p.(type) {
+		case *secretPane, *signInPane:
+			return true
 		}
-		m.over = m.over[1:]
-	}
+		return false
+	})
 	settled := m.settle(msg.saved, (*model).begin)
 	if !msg.saved.stops() && msg.saved.invalid == nil {
 		s.end(m, msg.result, msg.err)
@@ -249,5 +251,5 @@ func (m *model) valid() error {
 	return nil
 }
 
-// fresh reports whether the engine knows the answers as they are now.
-func (m *model) fresh() bool { return m.document != nil && m.opened == string(m.document.Bytes()) }
+// fresh reports whether the checks were made with the answers as they are now.
+func (m *model) fresh() bool { return m.document != nil && m.checked == string(m.document.Bytes()) }

@@ -157,18 +157,32 @@ func (m *model) next() tea.Cmd {
 	return nil
 }
 
+// onward is next from a screen that a person may leave while it runs something. That is stopped
+// first.
+func (m *model) onward() tea.Cmd {
+	if i := m.position(m.screen) + 1; i < len(m.way) {
+		return m.leaveFor(m.way[i])
+	}
+	return nil
+}
+
+// leaveFor brings a screen to the front as soon as nothing runs.
+func (m *model) leaveFor(s screen) tea.Cmd {
+	if m.run == nil {
+		return m.front(s)
+	}
+	m.run.cancel()
+	m.over, m.returning = nil, s
+	return nil
+}
+
 // back goes to the nearest earlier screen that is not marked once. What runs is stopped first.
 func (m *model) back() tea.Cmd {
 	for i := m.position(m.screen) - 1; i >= 0; i-- {
 		if m.way[i].about().once {
 			continue
 		}
-		if m.run == nil {
-			return m.front(m.way[i])
-		}
-		m.run.cancel()
-		m.over, m.returning = nil, m.way[i]
-		return nil
+		return m.leaveFor(m.way[i])
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func TestLookupInDetail(t *testing.T) {
 	report := engine.tested()
 	report.Verdict = &diagnose.Verdict{Causes: []diagnose.Cause{{Decided: true, Diagnosis: diagnose.Diagnosis{Confidence: 0.9,
 		ID: "oauth.partner-application-disabled", Cause: "the partner application is disabled",
-			Owner: "Exchange administrator", Fix: "enable it"}}}}
+		Owner: "Exchange administrator", Fix: "enable it"}}}}
 	b, s := open[*testScreen](t, given{engine: engine, result: report})
 	b.walk(step{"", "2 ok, 1 failed, 1 unknown"}, step{"p<space>", "RBAC roles"}, step{"", "sign-in with a token"},
 		step{"", "(90%): the partner application"}, step{"<end>", "enable it"})

@@ -34,6 +34,8 @@ type Person struct {
 	Prompt func(ctx context.Context, label string) (secret.Value, error)
 	// Say shows a message that needs an act of the person, such as a device code.
 	Say func(text string)
+	// SignIn shows a device code until what it returns is called.
+	SignIn func(deployment.SignIn) (over func())
 }
 
 // Options for Run.
@@ -53,6 +55,8 @@ type Options struct {
 	History func(a answers.Answers) ([]apply.Entry, error)
 	// Scripts writes a plan as PowerShell into a folder that does not exist yet. May be nil.
 	Scripts func(ctx context.Context, e stage.Engine, p change.Plan, dir string) error
+	// Browse opens a page in the browser of this computer. May be nil.
+	Browse func(page string) error
 	// Hint says what a person can do about an error; "" when there is nothing to say. May be nil.
 	Hint func(error) string
 	// Passing says that the answers do not outlive the wizard: no farewell is printed.

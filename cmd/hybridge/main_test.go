@@ -108,6 +108,14 @@ func (s *scripted) Check(ctx context.Context, obs observe.Observer) (check.Repor
 	return s.check, s.call(ctx, "check", obs)
 }
 
+func (s *scripted) CheckAgain(ctx context.Context, id check.ID, obs observe.Observer) (check.Report, error) {
+	return s.check, s.call(ctx, "check "+string(id), obs)
+}
+
+func (s *scripted) Try(ctx context.Context, at deployment.Access, obs observe.Observer) ([]msg.Text, error) {
+	return nil, s.call(ctx, "try "+at.Section, obs)
+}
+
 func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
 	return s.plan, s.call(ctx, "plan", obs)
 }

@@ -67,7 +67,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 				return nil, err
 			}
 			o := t.options()
-			o.Dir, o.StateDir, o.Prompt, o.Say = dir, stateDir, p.Prompt, p.Say
+			o.Dir, o.StateDir, o.Prompt, o.Say, o.SignIn = dir, stateDir, p.Prompt, p.Say, p.SignIn
 			return a.opener(described, o)
 		},
 	}
@@ -84,6 +84,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 		writer.Err, writer.deployed, writer.state = io.Discard, opened, stateDir // the screen is the wizard's
 		return writer.writeScripts(ctx, p, planOptions{scripts: dir})
 	}
+	o.Browse = a.browse
 	o.Domain = func() string { return deployment.MachineDomain(a.Env) }
 	o.History = func(described answers.Answers) ([]apply.Entry, error) {
 		stateDir, err := t.stateDirOf(described, dir)

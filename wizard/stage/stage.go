@@ -10,12 +10,15 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // Engine is an opened deployment; *deployment.Deployment is one.
 type Engine interface {
+	// Try signs in by one access. The answers need not be complete.
+	Try(ctx context.Context, at deployment.Access, obs observe.Observer) ([]msg.Text, error)
 	// Discover proposes answers. It needs a domain and an account per forest.
 	Discover(ctx context.Context, obs observe.Observer) (deployment.Found, error)
 	Check(ctx context.Context, obs observe.Observer) (check.Report, error)

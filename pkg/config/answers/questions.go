@@ -43,6 +43,7 @@ type Question struct {
 	// it.
 	Check func(string) error
 	When  []Condition // all must hold for the question to be asked
+	File  bool        // the answer is the path of a file
 }
 
 // Condition holds when the answer to a question (of the same forest, for "forests[]." keys) is one
@@ -167,7 +168,7 @@ var questions = []Question{
 		Required: true, Example: "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", Check: rule(guid),
 		When: []Condition{onlineKind("certificate", "secret")}, Help: "The application's id in Entra, a GUID."},
 	{Key: "exchangeOnline.credential.pfx", Section: "cloud", Label: "Application certificate", Kind: TextAnswer,
-		Required: true, Example: "file:app.pfx", Check: rule(filePath),
+		Required: true, Example: "file:app.pfx", Check: rule(filePath), File: true,
 		When: []Condition{onlineKind("certificate")}, Help: "A PKCS#12 file with the application's certificate and " +
 			"key, relative to the answers file."},
 	{Key: "exchangeOnline.credential.password", Section: "cloud", Label: "Password of that file", Kind: SecretAnswer,
@@ -249,7 +250,7 @@ var questions = []Question{
 		Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
 		When: []Condition{bindKind("password")}, Help: passwordKept},
 	{Key: "forests[].directory.bind.keytab", Section: "directory", Label: "Keytab", Kind: TextAnswer, Required: true,
-		Example: "hybridge.keytab", Check: rule(filePath),
+		Example: "hybridge.keytab", Check: rule(filePath), File: true,
 		When: []Condition{bindKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
 	{Key: "forests[].exchange.server", Section: "exchange", Label: "Exchange server", Kind: TextAnswer, Required: true,
@@ -270,7 +271,7 @@ var questions = []Question{
 		Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
 		When: []Condition{serverKind("password", "basic")}, Help: passwordKept},
 	{Key: "forests[].exchange.credential.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer,
-		Required: true, Example: "hybridge.keytab", Check: rule(filePath),
+		Required: true, Example: "hybridge.keytab", Check: rule(filePath), File: true,
 		When: []Condition{serverKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 	{Key: "forests[].exchange.ews.kind", Section: "exchange", Label: "Ask for free/busy as", Kind: ChoiceAnswer,
 		Choices: kinds(ewsKinds), Default: "the account above", Example: "password",
@@ -283,7 +284,7 @@ var questions = []Question{
 		Required: true, Example: "keyring:hybridge/anna", Check: checkSecret,
 		When: []Condition{ewsKind("password", "basic", "ntlm")}, Help: passwordKept},
 	{Key: "forests[].exchange.ews.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true,
-		Example: "anna.keytab", Check: rule(filePath),
+		Example: "anna.keytab", Check: rule(filePath), File: true,
 		When: []Condition{ewsKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
 	{Key: "forests[].exchange.builds", Section: "exchange", Label: "Builds with updates", Kind: ListAnswer,
@@ -299,7 +300,7 @@ var questions = []Question{
 			"snap-in, and the roles of the account do not limit it."},
 
 	{Key: "forests[].certificate.pfx", Section: "certificate", Label: "Certificate file", Kind: TextAnswer,
-		Example: "file:mail-contoso.pfx", Check: rule(filePath),
+		Example: "file:mail-contoso.pfx", Check: rule(filePath), File: true,
 		Help: "The transport certificate with its key. It differs from every other forest's in common name or issuer."},
 	{Key: "forests[].certificate.password", Section: "certificate", Label: "Password of that file", Kind: SecretAnswer,
 		Example: "env:PFX_PASSWORD", Check: checkSecret,
@@ -339,7 +340,7 @@ var questions = []Question{
 		Check: rule(hostPort), Default: "the system's",
 		Help: "DNS servers to ask instead of the system's, HOST or HOST:PORT."},
 	{Key: "network.caFile", Section: "network", Label: "Certificate authorities", Kind: TextAnswer,
-		Example: "corporate-ca.pem", Check: rule(filePath), Default: "the system's",
+		Example: "corporate-ca.pem", Check: rule(filePath), File: true, Default: "the system's",
 		Help: "The path of a PEM file with certificate authorities to trust besides the system's."},
 	{Key: "network.proxy", Section: "network", Label: "Proxy", Kind: TextAnswer,
 		Example: "http://proxy.contoso.com:8080", Check: rule(webURL), Default: "none",

@@ -48,6 +48,10 @@ var (
 	EWSEnds       = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) // off for good, the organization's switch removed
 )
 
+// DevicePage is the page of the sign-in service that takes device codes. Recalled: the short
+// addresses that Microsoft shows (microsoft.com/devicelogin and its siblings) lead there.
+func (c Cloud) DevicePage() string { return c.Login + "/common/oauth2/deviceauth" }
+
 // Get returns a cloud by its id.
 func Get(id string) (Cloud, bool) {
 	for _, c := range clouds {

@@ -52,9 +52,26 @@ type Credential struct {
 	// empty. GitHub Actions, which hands out such tokens on request, is recognized when neither is
 	// set.
 	TokenFile string
-	// Say shows a person the message of the device code; it is required for deviceCode.
+	// Say shows a person the message of the device code; deviceCode requires it, or SignIn.
 	Say func(text string)
+	// SignIn shows a person the device code in the place of Say. What it returns is called when the
+	// sign-in is over.
+	SignIn func(DeviceCode) (over func())
 }
+
+// DeviceCode is what a person needs to sign in. Its texts are from the sign-in service.
+type DeviceCode struct {
+	Code, Page string
+	Message    string    // says both
+	Until      time.Time // it is valid
+	GiveUp     func()    // ends the wait; the request for a token is then refused with ErrGivenUp
+}
+
+// ErrGivenUp says that the person did not sign in.
+var ErrGivenUp = errors.New("the sign-in was given up on this computer")
+
+// validity is how long a device code is valid where its answer does not say so.
+const validity = 15 * time.Minute
 
 // IdentityOptions for NewIdentity.
 type IdentityOptions struct {
@@ -152,14 +169,14 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 			TokenFilePath: c.TokenFile,
 		})
 	case answers.CredentialDeviceCode:
-		if c.Say == nil {
+		if c.Say == nil && c.SignIn == nil {
 			return nil, fmt.Errorf("sign in to %s: a device code needs a person to enter it: %w", o.Tenant,
 				link.ErrAccess)
 		}
 		i.deviceCode = func(clientID string) (azcore.TokenCredential, error) {
 			return azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
 				ClientOptions: client, DisableInstanceDiscovery: noDiscovery, TenantID: o.Tenant, ClientID: clientID,
-				UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error {
+				UserPrompt: func(ctx context.Context, m azidentity.DeviceCodeMessage) error {
 					if m.UserCode == "" || m.VerificationURL == "" {
 						return errors.New("the answer holds no device code")
 					}
@@ -167,7 +184,14 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 					if text == "" {
 						text = fmt.Sprintf("Open %s in a browser and enter the code %s.", m.VerificationURL, m.UserCode)
 					}
-					c.Say(link.Printable(text))
+					wait, waits := ctx.Value(waitKey{}).(*signInWait)
+					if c.SignIn == nil || !waits {
+						c.Say(link.Printable(text))
+						return nil
+					}
+					wait.over = c.SignIn(DeviceCode{Code: link.Printable(m.UserCode),
+						Page: link.Printable(m.VerificationURL), Message: link.Printable(text),
+						Until: i.now().Add(validFor(ctx)), GiveUp: func() { wait.cancel(ErrGivenUp) }})
 					return nil
 				},
 			})
@@ -194,6 +218,11 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	wait := &signInWait{cancel: cancel, over: func() {}}
+	ctx = context.WithValue(ctx, waitKey{}, wait)
+	defer func() { wait.over() }()
 	for try := 1; ; try++ {
 		seen := &failure{}
 		t, err := credential.GetToken(context.WithValue(ctx, failureKey{}, seen),
@@ -213,6 +242,26 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 			return "", err
 		}
 	}
+}
+
+// signInWait is the wait for a person who signs in.
+type signInWait struct {
+	cancel context.CancelCauseFunc
+	over   func()
+}
+
+type waitKey struct{}
+
+// validFor is how long a device code is valid, by the answer that brought it.
+func validFor(ctx context.Context) time.Duration {
+	var answer struct {
+		ExpiresIn int `json:"expires_in"`
+	}
+	if seen, ok := ctx.Value(failureKey{}).(*failure); ok && json.Unmarshal(seen.body, &answer) == nil &&
+		answer.ExpiresIn > 0 && answer.ExpiresIn < 86400 {
+		return time.Duration(answer.ExpiresIn) * time.Second
+	}
+	return validity
 }
 
 // busy reports whether a status defers a request.
@@ -256,6 +305,8 @@ func (i *Identity) explain(ctx context.Context, err error, seen *failure) error 
 	text, _, _ := strings.Cut(err.Error(), "To troubleshoot")
 	text = i.withoutSecret(link.Line(text))
 	switch {
+	case errors.Is(context.Cause(ctx), ErrGivenUp):
+		return fmt.Errorf("request a token from %s: %w", i.host, ErrGivenUp)
 	case ctx.Err() != nil:
 		return fmt.Errorf("request a token from %s: %w", i.host, ctx.Err())
 	case seen.err != nil && seen.answer != nil && !errors.Is(seen.err, link.ErrUnreachable):
@@ -360,6 +411,14 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	resp.Body = &watchedBody{resp.Body, seen}
+	if strings.HasSuffix(r.URL.Path, "/devicecode") { // the library does not pass on how long it is valid
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+		resp.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		seen.body, resp.Body = body, io.NopCloser(bytes.NewReader(body))
+	}
 	return resp, nil
 }
 

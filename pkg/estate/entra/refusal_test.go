@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -114,5 +115,42 @@ func TestTokenEndpointElsewhere(t *testing.T) {
 				t.Errorf("%s was asked", asked)
 			}
 		}
+	}
+}
+
+// A person sees the code with its page and how long it is valid. Giving up ends the wait at once,
+// and so does the sign-in: the page is told that it is over.
+func TestSignInIsShown(t *testing.T) {
+	const pending = `{"error":"authorization_pending","error_description":"AADSTS70016: pending","error_codes":[70016]}`
+	for _, givesUp := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var shown []entra.DeviceCode
+			over := 0
+			began := time.Now()
+			identity, err := entra.NewIdentity(entra.IdentityOptions{
+				Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph,
+				HTTP: &http.Client{Transport: &signIn{answers: []string{pending, pending,
+					`{"error":"expired_token","error_description":"AADSTS70019: over","error_codes":[70019]}`}}},
+				Credential: entra.Credential{Kind: answers.CredentialDeviceCode, SignIn: func(c entra.DeviceCode) func() {
+					shown = append(shown, c)
+					if givesUp {
+						go c.GiveUp()
+					}
+					return func() { over++ }
+				}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = identity.Token(t.Context(), graph)
+			if err == nil || errors.Is(err, entra.ErrGivenUp) != givesUp || over != 1 || len(shown) != 1 {
+				t.Fatalf("gives up %t: %v; over %d times, shown %d", givesUp, err, over, len(shown))
+			}
+			c := shown[0]
+			if c.Code == "" || !strings.HasPrefix(c.Page, "https://") || !strings.Contains(c.Message, c.Code) ||
+				!c.Until.After(began) {
+				t.Errorf("%+v", c)
+			}
+		})
 	}
 }

@@ -326,6 +326,11 @@ func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 	c := online.Credential
 	where := "tenant " + online.Tenant
 	credential := entra.Credential{Kind: c.Kind, ClientID: c.ClientID, Say: d.options.Say}
+	if show := d.options.SignIn; show != nil {
+		credential.SignIn = func(code entra.DeviceCode) func() {
+			return show(SignIn{DeviceCode: code, Tenant: online.Tenant, Opens: d.cloud.DevicePage()})
+		}
+	}
 	switch c.Kind {
 	case answers.CredentialCertificate:
 		password, err := d.secret(ctx, c.Password, "password of "+c.PFX)

@@ -48,6 +48,9 @@ type Options struct {
 	// Say shows a message that requires an action of the person (the device code); nil when the
 	// session is not interactive.
 	Say func(text string)
+	// SignIn shows the device code in the place of Say. What it returns is called when the sign-in is
+	// over.
+	SignIn func(SignIn) (over func())
 	// Now is the clock of dates and lifetimes; time.Now when nil.
 	Now func() time.Time
 	// Snapshot answers in the place of all systems; nil: the systems answer.

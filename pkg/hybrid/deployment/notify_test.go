@@ -66,7 +66,7 @@ func (r *receiver) got() int {
 	return len(r.bodies)
 }
 
-func finding(s report.Status) []report.Outcome {
+func seen(s report.Status) []report.Outcome {
 	return []report.Outcome{{ID: "a.b", Place: "contoso", Status: s, Summary: msg.Plain("the certificate has ended")}}
 }
 
@@ -100,7 +100,7 @@ func TestNotifyOnChange(t *testing.T) {
 	about := report.About{Deployment: "Contoso", Verb: "check", Time: time.Now().UTC()}
 	step := func(what string, s report.Status, wantErr string, wantA, wantB int) {
 		t.Helper()
-		err := d.Notify(t.Context(), about, finding(s))
+		err := d.Notify(t.Context(), about, seen(s))
 		if (err == nil) != (wantErr == "") || err != nil && !strings.Contains(err.Error(), wantErr) {
 			t.Errorf("%s: %v, want %q", what, err, wantErr)
 		}
@@ -153,20 +153,20 @@ func TestNotifyThatFails(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	if err := d.Notify(ctx, report.About{}, finding(report.Fail)); err == nil || time.Since(begun) > 5*time.Second {
+	if err := d.Notify(ctx, report.About{}, seen(report.Fail)); err == nil || time.Since(begun) > 5*time.Second {
 		t.Errorf("after %v: %v", time.Since(begun), err)
 	}
 	a.hang = 0
 
 	nowhere := notifying(t, a, io.Discard, answers.Receiver{Kind: "webhook", URL: "https://127.0.0.1:1/hook"})
-	if err := nowhere.Notify(t.Context(), report.About{}, finding(report.Fail)); err == nil ||
+	if err := nowhere.Notify(t.Context(), report.About{}, seen(report.Fail)); err == nil ||
 		strings.Contains(err.Error(), "/hook") {
 		t.Errorf("%v", err)
 	}
 
 	t.Setenv("NO_URL", "http://plain.contoso.com/pl4nted")
 	plain := notifying(t, a, io.Discard, answers.Receiver{Kind: "teams", URLSecret: "env:NO_URL"})
-	if err := plain.Notify(t.Context(), report.About{}, finding(report.Fail)); err == nil ||
+	if err := plain.Notify(t.Context(), report.About{}, seen(report.Fail)); err == nil ||
 		!strings.Contains(err.Error(), "is not https") || strings.Contains(err.Error(), "pl4nted") {
 		t.Errorf("%v", err)
 	}
@@ -179,7 +179,7 @@ func TestNotifyThatFails(t *testing.T) {
 	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := damaged.Notify(t.Context(), report.About{}, finding(report.Fail)); err == nil ||
+	if err := damaged.Notify(t.Context(), report.About{}, seen(report.Fail)); err == nil ||
 		!strings.Contains(err.Error(), "notify.json cannot be read; remove it") {
 		t.Errorf("%v", err)
 	}

@@ -54,6 +54,13 @@ var (
 	ErrMicrosoftThrottled = entra.ErrThrottled
 )
 
+// SignIn is a device code, which a person enters in a browser.
+type SignIn struct {
+	entra.DeviceCode
+	Tenant string
+	Opens  string // the page of the cloud that takes the code; no text of a server
+}
+
 // Calls are the remote calls of a run that have no answer yet.
 type Calls = link.Calls
 
