@@ -16,6 +16,7 @@ import (
 
 // script is an engine whose stages give what it says.
 type script struct {
+	Engine          // what Run does not call
 	failed, changes int
 	objections      int
 	errs            map[ID]error
