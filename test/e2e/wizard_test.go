@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 )
@@ -28,6 +30,8 @@ type screen struct {
 	mu  sync.Mutex
 	out bytes.Buffer
 	at  int // what was shown before does not count
+
+	terminal *vt.Emulator // under mu
 }
 
 func (e *estate) wizard(t *testing.T, columns, rows uint16) *screen {
@@ -37,12 +41,14 @@ func (e *estate) wizard(t *testing.T, columns, rows uint16) *screen {
 
 func (e *estate) wizardOn(t *testing.T, command *exec.Cmd, columns, rows uint16, env ...string) *screen {
 	t.Helper()
-	s := &screen{T: t, command: command, ended: make(chan struct{})}
+	s := &screen{T: t, command: command, ended: make(chan struct{}),
+		terminal: vt.NewEmulator(int(columns), int(rows))}
 	s.command.Env = append(append(s.command.Env, "TERM=xterm-256color", "CI=", "LC_ALL=C.UTF-8"), env...)
 	var err error
 	if s.file, err = pty.StartWithSize(s.command, &pty.Winsize{Rows: rows, Cols: columns}); err != nil {
 		t.Fatal(err)
 	}
+	go func() { _, _ = io.Copy(s.file, s.terminal) }() // answers to the questions of the program
 	go func() {
 		defer close(s.ended)
 		buffer := make([]byte, 1<<16)
@@ -50,13 +56,14 @@ func (e *estate) wizardOn(t *testing.T, command *exec.Cmd, columns, rows uint16,
 			n, err := s.file.Read(buffer)
 			s.mu.Lock()
 			s.out.Write(buffer[:n])
+			s.terminal.Write(buffer[:n])
 			s.mu.Unlock()
 			if err != nil {
 				return
 			}
 		}
 	}()
-	t.Cleanup(func() { _ = s.command.Process.Kill(); _ = s.command.Wait(); _ = s.file.Close() })
+	t.Cleanup(func() { _ = s.command.Process.Kill(); _ = s.command.Wait(); _ = s.file.Close(); _ = s.terminal.Close() })
 	return s
 }
 
@@ -165,22 +172,7 @@ func (e *estate) process(t *testing.T) int {
 // the first screen to the checks; an answer ends with Enter or is one key.
 func TestWizardDiscovers(t *testing.T) {
 	e := startLab(t)
-	data, err := os.ReadFile(e.begin(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _, _ := strings.Cut(string(data), "forests:")
-	file := filepath.Join(e.dir, "new.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	password := func(forest string) string {
-		text, err := os.ReadFile(filepath.Join(e.dir, "secrets", forest+"-svc-hybridge"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(string(text))
-	}
+	file := e.withoutForests(t, "new.yaml")
 	s := e.wizardOn(t, e.plainly("wizard", "-f", file, "--state-dir", e.state), 100, 30)
 	answered, keys := 0, 0
 	answer := func(wait, typed string) {
@@ -191,11 +183,11 @@ func TestWizardDiscovers(t *testing.T) {
 	}
 	answer("Where is forest 1?", "\x15contoso.example\r")
 	answer("> Account", "svc-hybridge\r")
-	answer("password of svc-hybridge@contoso", password("contoso")+"\r")
+	answer("password of svc-hybridge@contoso", e.password(t, "contoso")+"\r")
 	answer("found. Each is a proposal", "f")
 	answer("Where is forest 2?", "fabrikam.example\r")
 	answer("> Account", "\r")
-	answer("password of svc-hybridge@fabrikam", password("fabrikam")+"\r")
+	answer("password of svc-hybridge@fabrikam", e.password(t, "fabrikam")+"\r")
 	answer("found. Each is a proposal", "\r")
 	answer("These are the answers", "\r")
 	s.until(time.Minute, " pass, ")
@@ -211,7 +203,7 @@ func TestWizardDiscovers(t *testing.T) {
 		t.Errorf("%v:\n%s", err, written)
 	}
 	for _, forest := range []string{"contoso", "fabrikam"} {
-		if strings.Contains(string(written), password(forest)) {
+		if strings.Contains(string(written), e.password(t, forest)) {
 			t.Error("a password is in the file")
 		}
 	}
