@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // narrow says to which forests and domains a plan is narrowed.
@@ -26,6 +27,7 @@ type planOptions struct {
 	split    string
 	force    bool
 	detailed bool
+	restore  []string
 	from     *fromSnapshot
 }
 
@@ -39,7 +41,10 @@ func newPlanCommand(a app) *cobra.Command {
 nothing. The same facts give the same plan, byte for byte. A plan holds no secret.
 
 --only, --forest and --domain narrow a plan. Changes that the selected ones need come along, and the plan names
-them. --skip excludes changes, and those that need them.`,
+them. --skip excludes changes, and those that need them.
+
+--restore-hcw adds what a run of Microsoft's wizard overwrote, from its log, where the value is still what the wizard
+wrote and hybrid does not need it so. Notes say what is not restored, and why.`,
 		Example: `  hybridge plan -f answers.yaml
   hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
   hybridge plan -f answers.yaml --scripts scripts     # as scripts, a file per phase and place
@@ -53,12 +58,14 @@ them. --skip excludes changes, and those that need them.`,
 	c.Flags().StringVar(&o.split, "split", "",
 		"with --scripts: `role` makes a folder per team: entra, exchange, network, workmail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
+	c.Flags().StringArrayVar(&o.restore, "restore-hcw", nil,
+		"also restore what Microsoft's wizard overwrote: its log, or what collect --hcw-log wrote to `FILE`")
 	o.narrow.flags(c)
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	o.from = snapshotFlag(c)
 	return a.fleetVerb(c, report.Documents|report.Measures|report.Events,
 		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts",
-		"snapshot")
+		"snapshot", "restore-hcw")
 }
 
 func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
@@ -71,6 +78,11 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 			return usage("--out: %w", err)
 		}
 		defer out.commit() //nolint:errcheck // of a plan that was not made; nothing then
+	}
+	if len(o.restore) > 0 {
+		if t.restore, err = deployment.ReadOverwritten(o.restore); err != nil {
+			return usage("--restore-hcw: %w", err)
+		}
 	}
 	t.narrow = o.narrow
 	if err := t.openFrom(ctx, o.from); err != nil {

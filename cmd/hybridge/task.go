@@ -28,6 +28,7 @@ type task struct {
 	seen     []report.Outcome // for the receivers of the answers file
 	narrow                    // of a plan
 	drift    bool             // pending changes of a plan are a finding
+	restore  []deployment.Overwritten
 	out      io.Writer
 	writer   report.Writer
 	obs      observe.Observer
@@ -128,7 +129,7 @@ func (t *task) is(deployment string) {
 // options are what the flags say about a deployment.
 func (t *task) options() deployment.Options {
 	return deployment.Options{Parallel: t.parallel, Only: t.only, Skip: t.skip, Forests: t.forests, Domains: t.domains,
-		Version: version, Log: t.log}
+		Version: version, Log: t.log, Restore: t.restore}
 }
 
 // write writes a document in the format that was asked for.

@@ -106,7 +106,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 			}
 			for _, name := range slices.Sorted(maps.Keys(t.begin.Want)) {
 				p := k.Properties[name]
-				if p.Write != change.Merge {
+				if p.Write != change.Merge || slices.Contains(c.Restores, name) {
 					continue
 				}
 				var was any

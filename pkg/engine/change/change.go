@@ -187,7 +187,10 @@ type Resource struct {
 	// Without are elements that runs of hybridge put into lists of the resource, and that are no
 	// longer wanted there.
 	Without map[string][]string
-	Absent  bool
+	// Restores are properties that get back what another tool replaced. hybridge does not count what
+	// it puts into their lists as its own.
+	Restores []string
+	Absent   bool
 	// Was is how a run left an Absent resource that it made. The resource is removed only while it
 	// is still so and no other resource of the plan is the same.
 	Was *Live
@@ -225,9 +228,11 @@ type Change struct {
 	After Properties `json:"after,omitempty"`
 	// what is taken out of lists, by property; what others put there stays
 	Removes map[string][]string `json:"removes,omitempty"`
-	Removal *Command            `json:"removal,omitempty"` // Recreate only: what runs before Command
-	Command Command             `json:"command"`
-	Needs   []string            `json:"needs,omitempty"` // ids of changes of this plan
+	// properties that get back what another tool replaced
+	Restores []string `json:"restores,omitempty"`
+	Removal  *Command `json:"removal,omitempty"` // Recreate only: what runs before Command
+	Command  Command  `json:"command"`
+	Needs    []string `json:"needs,omitempty"` // ids of changes of this plan
 }
 
 // Commands are what the change runs, in order.

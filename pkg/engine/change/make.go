@@ -489,6 +489,11 @@ func (m *maker) compare(r *Resource) (decision, error) {
 		c.Name, c.Identity = d.live.Name, d.live.Identity
 		if !r.Kind.Recreates {
 			c.Action, c.Before, c.After = Update, before, after
+			for _, name := range r.Restores {
+				if _, written := after[name]; written {
+					c.Restores = append(c.Restores, name)
+				}
+			}
 			c.Command, err = r.Kind.Render(Update, d.live.Name, after, d.live)
 			break
 		}

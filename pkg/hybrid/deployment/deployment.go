@@ -55,6 +55,8 @@ type Options struct {
 	Now func() time.Time
 	// Snapshot answers in the place of all systems; nil: the systems answer.
 	Snapshot *Snapshot
+	// Restore is what Microsoft's wizard overwrote, and what Plan gives back where it can.
+	Restore []Overwritten
 }
 
 // Deployment is safe for one verb at a time.
@@ -298,6 +300,11 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	resources = append(resources, unwanted...)
 	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
 	maps.Copy(places, desired.Reading(facts))
+	if len(d.options.Restore) > 0 {
+		restored := desired.Restore(ctx, facts, places, resources, d.options.Restore, d.options.Forests)
+		resources, left = restored.Resources, append(left, restored.LeftOut...)
+		derived.Notes = append(derived.Notes, restored.Notes...)
+	}
 	plan, err := change.Make(ctx, places, resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
 		Parts: d.options.Forests, Mentions: d.options.Domains, Notes: append(derived.Notes, narrowed...),

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"archive/zip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,15 +12,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/hcw"
 )
 
-// WizardLog is what logs of Microsoft's wizard say.
-type WizardLog = hcw.Log
-
-// ErrNoWizardLog says that a file or folder holds no log of Microsoft's wizard.
-var ErrNoWizardLog = hcw.ErrForeign
+// WizardLog is what logs of Microsoft's wizard say, and Overwritten a value that it replaced.
+type (
+	WizardLog   = hcw.Log
+	Overwritten = hcw.Overwritten
+)
 
 // The wizard's own folder and its support packages hold other files too.
 var wizardFiles = []string{".log", ".xhcw"}
@@ -79,6 +81,39 @@ func ReadWizardLogs(paths []string) (WizardLog, error) {
 		}
 	}
 	return log, nil
+}
+
+// ReadOverwritten reads what runs of Microsoft's wizard overwrote: from its logs, or from the document
+// that hybridge made of them.
+func ReadOverwritten(paths []string) ([]Overwritten, error) {
+	var logs []string
+	var all hcw.Log
+	for _, path := range paths {
+		if !strings.EqualFold(filepath.Ext(path), ".json") {
+			logs = append(logs, path)
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var document hcw.Log
+		if err := json.Unmarshal(data, &document); err != nil || document.Kind != hcw.Kind {
+			return nil, fmt.Errorf("%s: %w; collect --hcw-log FILE -o json writes such a document", path, hcw.ErrForeign)
+		}
+		all.Runs = append(all.Runs, document.Runs...)
+	}
+	read, err := ReadWizardLogs(logs)
+	if err != nil {
+		return nil, err
+	}
+	all.Runs = append(all.Runs, read.Runs...)
+	sorting.Stable(all.Runs, func(a, b hcw.Run) int { return strings.Compare(a.Started, b.Started) })
+	overwritten := all.Newest()
+	if len(overwritten) == 0 {
+		return nil, errors.New("no run in it overwrote a value: there is nothing to restore")
+	}
+	return overwritten, nil
 }
 
 type taking func(name string, open func() (io.ReadCloser, error), named bool) error

@@ -489,6 +489,9 @@ var receiveConnector = Exchange.Declare(Kind{
 		"Identity":              {Type: text, Write: change.Key},
 		"TlsDomainCapabilities": {Type: capabilities, Write: change.Merge},
 		"TlsCertificateName":    {Type: certificateName},
+		// The plan leaves these as they are. Microsoft's wizard resets them: see Restore.
+		"AuthMechanism":    {Type: flagSet},
+		"PermissionGroups": {Type: flagSet},
 	},
 	Risk: "the connector takes all mail from outside: every sender sees the new certificate",
 }, Cmdlets{Verbs: Set})

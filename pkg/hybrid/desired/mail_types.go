@@ -43,6 +43,10 @@ var (
 		Name: "set of features", Read: readJoined, Compare: containsAll(normalFeature), List: true,
 		Script: "DomainList",
 	}
+	// flagSet is a set of flags that the place shows as one text.
+	flagSet = Type{
+		Name: "set of flags", Read: readJoined, Compare: sameSet(strings.ToLower), List: true, Script: "SettingList",
+	}
 	// domainName is one domain.
 	domainName = Type{Name: "domain", Read: readText, Compare: sameDomain, Script: "DomainList"}
 	number     = Type{Name: "Int32", Read: readNumber, Compare: equal, Script: "Text"}

@@ -123,6 +123,25 @@ type Overwritten struct {
 	// The value before and the one that was written, as the log prints them.
 	Was   string `json:"was"`
 	Wrote string `json:"wrote"`
+	// The log does not say what was written.
+	Unsure bool `json:"unsure,omitempty"`
+}
+
+// Newest are the overwritten properties of all runs: of each property the newest time. A document
+// keeps its runs oldest first.
+func (l Log) Newest() []Overwritten {
+	var out []Overwritten
+	for _, r := range l.Runs {
+		for _, o := range r.Overwritten {
+			out = append(slices.DeleteFunc(out, o.same), o)
+		}
+	}
+	return out
+}
+
+func (o Overwritten) same(other Overwritten) bool {
+	return o.Side == other.Side && o.Kind == other.Kind && strings.EqualFold(o.Object, other.Object) &&
+		strings.EqualFold(o.Property, other.Property)
 }
 
 // Join makes the document of runs that were read from files. A .log and a .xhcw of one name are one

@@ -270,10 +270,10 @@ func (x *logReader) overwritten(done Executed, t table) {
 		}
 		o := Overwritten{
 			At: done.At, Side: done.Side, Kind: done.command.Noun(), Object: clean(done.command.Identity()),
-			Property: clean(r.property), Was: clean(r.was), Wrote: clean(r.wants),
+			Property: clean(r.property), Was: clean(r.was), Wrote: clean(r.wants), Unsure: r.wants == "",
 		}
 		if v, given := done.command.Parameters[r.property]; given {
-			o.Wrote = clean(printed(v))
+			o.Wrote, o.Unsure = clean(printed(v)), false
 		}
 		x.run.Overwritten = append(x.run.Overwritten, o)
 	}

@@ -529,35 +529,38 @@ var tenantStateChecks = []Check{
 		Reads:    fact.List(fact.HybridOrganizations),
 		Why: "The wizard notes its run in the tenant's record of the organization. After one that failed, objects " +
 			"of both sides are half made: OAuth is the part that is left out most often.",
-		Fix: "Read the wizard's log (%AppData%\\Microsoft\\Exchange Hybrid Configuration) with hybridge explain. " +
-			"hybridge plan completes what is missing.",
-		Consider: "A new run of the wizard makes all features again and resets what was changed by hand.",
+		Fix: "Read the wizard's log (%AppData%\\Microsoft\\Exchange Hybrid Configuration) with hybridge collect " +
+			"--hcw-log FILE: it shows what stopped the wizard. hybridge plan completes what is missing.",
+		Consider: "A new run of the wizard makes all features again and resets what was changed by hand. " +
+			"hybridge plan --restore-hcw FILE gives back what the log shows.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			records, err := fact.HybridOrganizations.In(ctx, in.Tenant)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			var failed []msg.Text
-			count := 0
+			var failed, succeeded []msg.Text
 			for _, h := range records {
 				if h.Comment == "" {
 					continue
 				}
 				run, err := h.Run()
-				switch {
-				case err != nil:
+				if err != nil {
 					return check.Unknown(err)
-				case !run.Succeeded:
-					failed = append(failed,
-						msg.Of("%s on %s (wizard %s, %s)", h.Name, day(run.At), run.Wizard, run.Mode))
 				}
-				count++
+				text := msg.Of("%s on %s (wizard %s, %s)", h.Name, day(run.At), run.Wizard, run.Mode)
+				if run.Succeeded {
+					succeeded = append(succeeded, text)
+				} else {
+					failed = append(failed, text)
+				}
 			}
-			if len(failed) > 0 {
+			switch {
+			case len(failed) > 0:
 				return check.Warned("Microsoft's wizard failed: %s", some(failed))
+			case len(succeeded) == 0:
+				return check.Pass("no run of Microsoft's wizard is noted")
 			}
-			return check.Pass("%s of Microsoft's wizard noted, without a failure",
-				msg.Count(count, "%s run", "%s runs"))
+			return check.Pass("the last run of Microsoft's wizard succeeded: %s", some(succeeded))
 		},
 	},
 	{
