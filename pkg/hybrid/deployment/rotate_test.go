@@ -264,7 +264,8 @@ func TestRotationRefused(t *testing.T) {
 		want    string
 	}{
 		"without the mail host": {lab.Renewal{Only: []string{"other.contoso.example"}}, "does not speak for"},
-		"a stranger's name":     {lab.Renewal{CommonName: "mail.stranger.example"}, "below no accepted domain"},
+		"a stranger's name":     {lab.Renewal{CommonName: "mail.stranger.example"}, "in no accepted domain"},
+		"too far below":         {lab.Renewal{CommonName: "mail.eu.contoso.example"}, "directly below one"},
 		"ends earlier":          {lab.Renewal{Days: 20}, "Exchange uses the one that ends last"},
 		"of the other forest":   {lab.Renewal{CommonName: "mail.fabrikam.example"}, "of one name"},
 	} {

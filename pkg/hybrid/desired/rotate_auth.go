@@ -64,6 +64,9 @@ type authLife struct {
 	lacking       []string // servers without the next one
 	application   *fact.Dedicated
 	servers       []string
+	// session is the server that runs the cmdlets, empty where its name shows none. Set-AuthConfig
+	// looks for a certificate in the store of that server alone: its parameter Server has no effect.
+	session string
 }
 
 func (p *Planner) authLife(ctx context.Context) (a authLife, err error) {
@@ -73,6 +76,11 @@ func (p *Planner) authLife(ctx context.Context) (a authLife, err error) {
 	a.servers = sortedKeys(a.Servers)
 	if len(a.servers) == 0 {
 		return a, missing("certificate stores of the Mailbox servers", "forest "+p.Forest.Name())
+	}
+	for _, server := range a.servers {
+		if normalServer(server) == normalServer(p.Forest.Answers.Exchange.Server) {
+			a.session = server
+		}
 	}
 	if a.Current != "" {
 		a.current, _ = a.Certificate(a.Current)
@@ -112,6 +120,9 @@ func (p *Planner) upload(a authLife, credentials []any) Need {
 func (p *Planner) unused(a authLife) *x509.Certificate {
 	var found *x509.Certificate
 	for _, server := range a.servers {
+		if a.session != "" && server != a.session {
+			continue
+		}
 		for _, c := range a.Servers[server] {
 			thumbprint := certificate.Thumbprint(c)
 			if c.Subject.CommonName != authTitle || thumbprint == a.Current || thumbprint == a.Previous ||
@@ -152,7 +163,12 @@ func (p *Planner) stageAuth(a authLife) {
 		}
 		p.Add(newAuthCertificate, p.at(), id, authTitle,
 			msg.Of("it takes the place of the present one, which ends on %s", ends(a.current)),
-			change.Properties{"EndsAfter": latest, "Server": a.servers[0]})
+			change.Properties{"EndsAfter": latest, "Server": cmp.Or(a.session, a.servers[0])})
+		if a.session == "" && len(a.servers) > 1 {
+			p.Note(msg.Of("%s (exchange.server) is the name of no Mailbox server: the certificate is made on %s, and "+
+				"Exchange stages it only when the session leads there too. Name a server in exchange.server if it is "+
+				"refused", p.Forest.Answers.Exchange.Server, a.servers[0]))
+		}
 		needs = append(needs, One(newAuthCertificate, p.at(), id))
 		thumbprint = Ref(newAuthCertificate, p.at(), id, "Thumbprint")
 		key = Ref(newAuthCertificate, p.at(), id, "RawData")
@@ -178,14 +194,33 @@ func (p *Planner) stageAuth(a authLife) {
 		}}))
 	}
 	if staged == nil {
+		effective := a.effective(day)
 		p.Add(authConfig, p.at(), "config", "Auth Configuration",
 			msg.Of("Exchange distributes it to all servers within %d hours; publish it then; on %s Exchange publishes "+
-				"it by itself", int(distribution.Hours()), day.Add(becomesCurrent).Format(time.DateOnly)),
+				"it by itself", int(distribution.Hours()), effective.Format(time.DateOnly)),
 			change.Properties{"NextCertificateThumbprint": thumbprint,
-				"NextCertificateEffectiveDate": day.Add(becomesCurrent).Format("2006-01-02T15:04:05Z")}, needs...)
+				"NextCertificateEffectiveDate": effective.Format("2006-01-02T15:04:05Z")}, needs...)
 		return
 	}
 	p.waitForServers(a)
+}
+
+// effective is when a staged certificate becomes current by itself: before the present one ends. The
+// days are those of Microsoft's script (MonitorExchangeAuthCertificate).
+func (a authLife) effective(day time.Time) time.Time {
+	const date = 24 * time.Hour
+	if a.current != nil {
+		switch left := a.current.NotAfter.Sub(day); {
+		case left >= becomesCurrent+2*date:
+		case left > 4*date:
+			return day.Add(4 * date)
+		case left > 2*date:
+			return day.Add(2 * date)
+		default:
+			return day.Add(date)
+		}
+	}
+	return day.Add(becomesCurrent)
 }
 
 // ends is the last day of a certificate.

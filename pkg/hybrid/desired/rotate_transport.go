@@ -171,16 +171,9 @@ func (p *Planner) fitsMail(ctx context.Context, r renewal) error {
 	if err != nil {
 		return err
 	}
-	var domains []string
-	for _, d := range accepted {
-		domains = append(domains, normalDomain(d.Name))
-	}
-	if !slices.ContainsFunc(domains, func(d string) bool {
-		name := strings.TrimPrefix(strings.ToLower(r.name), "*.")
-		return name == d || strings.HasSuffix(name, "."+d)
-	}) {
-		return refuse("%s: the common name %s is below no accepted domain of the tenant: the tenant would not "+
-			"recognize the forest's mail by it", p.Forest.Name(), r.name)
+	if !attributable(r.name, accepted) {
+		return refuse("%s: the common name %s is in no accepted domain of the tenant (itself, or directly below one): the "+
+			"tenant would not recognize the forest's mail by it (550 5.7.64, ATTR36)", p.Forest.Name(), r.name)
 	}
 	for _, other := range p.set.Forests {
 		theirs, err := fact.CertificateFile.In(ctx, other)
@@ -190,6 +183,18 @@ func (p *Planner) fitsMail(ctx context.Context, r renewal) error {
 		}
 	}
 	return nil
+}
+
+// attributable reports whether Exchange Online attributes mail to the tenant by a name in a certificate:
+// the name, or the domain directly above it, is accepted there. One further up does not count (Microsoft's
+// article on ATTR36), unless it covers its subdomains.
+func attributable(name string, accepted []fact.AcceptedDomain) bool {
+	name = strings.ToLower(name)
+	_, parent, _ := strings.Cut(name, ".")
+	return slices.ContainsFunc(accepted, func(d fact.AcceptedDomain) bool {
+		domain := normalDomain(d.Name)
+		return name == domain || parent == domain || d.SubDomains && strings.HasSuffix(parent, "."+domain)
+	})
 }
 
 // named finds the connectors that name the forest's certificate: those of hybrid, and all others
@@ -557,7 +562,7 @@ func (p *Planner) edgeReady(ctx context.Context, r renewal) (bool, error) {
 	var commands []string
 	for _, name := range r.edge {
 		commands = append(commands, "# on "+name,
-			"Import-ExchangeCertificate -FileData ([System.IO.File]::ReadAllBytes('new.pfx')) -Password "+
+			"Import-ExchangeCertificate -FileData ([System.IO.File]::ReadAllBytes('C:\\new.pfx')) -Password "+
 				"(Read-Host -AsSecureString)",
 			"Enable-ExchangeCertificate -Thumbprint "+certificate.Thumbprint(r.Leaf)+" -Services SMTP")
 		if r.changes() {

@@ -277,6 +277,8 @@ var authConfig = Exchange.Declare(Kind{
 	},
 	Update: func(want change.Properties, live change.Live) (change.Command, error) {
 		c := change.Command{Name: "Set-AuthConfig", Parameters: map[string]any{"Confirm": false}}
+		// Confirm does not answer what Exchange asks of a certificate that is to be used within two days, or
+		// at once: Force does.
 		next, staged := want["NextCertificateThumbprint"]
 		current, published := want["CurrentCertificateThumbprint"]
 		switch {
@@ -284,12 +286,12 @@ var authConfig = Exchange.Declare(Kind{
 			return c, fmt.Errorf("no documented cmdlet of Exchange takes a staged auth certificate back: stage "+
 				"another one, or let it become current: %w", change.ErrNoOperation)
 		case staged:
-			c.Parameters["NewCertificateThumbprint"] = next
+			c.Parameters["NewCertificateThumbprint"], c.Parameters["Force"] = next, true
 			c.Parameters["NewCertificateEffectiveDate"] = want["NextCertificateEffectiveDate"]
 		case published && foldEqual(current, live.Properties["NextCertificateThumbprint"]):
 			c.Parameters["PublishCertificate"] = true
 		case published:
-			c.Parameters["CertificateThumbprint"] = current
+			c.Parameters["CertificateThumbprint"], c.Parameters["Force"] = current, true
 		default:
 			if !nothing(want["PreviousCertificateThumbprint"]) {
 				return c, fmt.Errorf("the previous auth certificate is set by Exchange itself: %w",

@@ -54,3 +54,27 @@ func TestAuthCertificateNow(t *testing.T) {
 		})
 	}
 }
+
+// A next certificate that becomes current when the present one has ended leaves a gap.
+func TestAuthCertificateStagedTooLate(t *testing.T) {
+	set, ca := healthy(t)
+	next := ca.issue(t, leaf{cn: "Microsoft Exchange Server Auth Certificate", selfSigned: true,
+		to: today.AddDate(4, 0, 0)}).Leaf
+	auth, err := fact.Auth.In(t.Context(), set.Forests[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	current, _ := auth.Certificate(auth.Current)
+	auth.Next = certificate.Thumbprint(next)
+	for server := range auth.Servers {
+		auth.Servers[server] = append(auth.Servers[server], next)
+	}
+	at := slices.IndexFunc(certificateChecks, func(c Check) bool { return c.ID == "certificates.auth" })
+	for days, want := range map[int]check.Status{-1: check.StatusPass, 1: check.StatusWarn} {
+		auth.NextEffective = current.NotAfter.AddDate(0, 0, days)
+		fact.Auth.Seed(set.Forests[0], auth, nil)
+		if r := certificateChecks[at].Run(t.Context(), Input{Set: set, Forest: set.Forests[0]}); r.Status != want {
+			t.Errorf("%d days after: %s, %s", days, r.Status, r.Summary)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (t online) origin(client net.Addr) netip.Addr {
 }
 
 // hybrid finds the connector of an organization's own servers for the names that a certificate
-// proves, one of which must be below an accepted domain, or for an address and a sender of an
+// proves, one of which must be in an accepted domain, or for an address and a sender of an
 // accepted domain.
 func (t online) hybrid(names []string, address netip.Addr, sender string) *organization.Record {
 	for _, c := range t.Organization.Objects("InboundConnector") {
@@ -82,12 +82,14 @@ func presents(wanted, name string) bool {
 	return strings.EqualFold(wanted, name) || strings.HasPrefix(wanted, "*.") && covers(wanted, name)
 }
 
-// owns reports whether a name of a certificate is an accepted domain or below one.
+// owns reports whether a name of a certificate is an accepted domain or directly below one. A domain
+// further up counts where it covers its subdomains alone.
 func (t online) owns(name string) bool {
-	name = strings.TrimPrefix(strings.ToLower(name), "*.")
+	name = strings.ToLower(name)
+	_, parent, _ := strings.Cut(name, ".")
 	return slices.ContainsFunc(t.Organization.Objects("AcceptedDomain"), func(d *organization.Record) bool {
 		domain := strings.ToLower(d.String("DomainName"))
-		return name == domain || strings.HasSuffix(name, "."+domain)
+		return name == domain || parent == domain || d.Bool("MatchSubDomains") && strings.HasSuffix(parent, "."+domain)
 	})
 }
 

@@ -385,9 +385,8 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		// Servers need two days to receive it: an earlier date must be confirmed.
 		effective, _ := c.Parameters["NewCertificateEffectiveDate"].(time.Time)
 		force, _ := c.Parameters["Force"].(bool)
-		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) &&
-			effective.Before(o.c.Clock().Add(48*time.Hour)) {
-			return CannotAsk(c)
+		if !force && effective.Before(o.c.Clock().Add(48*time.Hour)) {
+			return CannotAsk(c) // whatever Confirm says
 		}
 		r.mustSet("NextCertificateThumbprint", strings.ToUpper(next))
 		r.mustSet("NextCertificateEffectiveDate", c.Parameters["NewCertificateEffectiveDate"])
@@ -398,7 +397,7 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		}
 		// It takes effect at once, on servers that may not have it: that must be confirmed.
 		force, _ := c.Parameters["Force"].(bool)
-		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) {
+		if !force {
 			return CannotAsk(c)
 		}
 		r.mustSet("PreviousCertificateThumbprint", r.text("CurrentCertificateThumbprint"))
