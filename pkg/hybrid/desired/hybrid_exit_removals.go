@@ -49,10 +49,40 @@ var mailEnds = ExitStage{
 		}
 		p.Note(msg.Of("what sends to a server of the forest by its name shows in no configuration. Look who does, before "+
 			"this stage"), "Get-TransportService | Get-MessageTrackingLog -EventId RECEIVE -Start (Get-Date).AddDays(-7) "+
-			"-ResultSize Unlimited | Where-Object Source -eq 'SMTP' | Group-Object ClientIp, ConnectorId -NoElement")
+			"-ResultSize Unlimited | Where-Object Source -eq 'SMTP' | Group-Object OriginalClientIp, ClientIp -NoElement")
+		if p.Answers.Hybrid.LeavesBehind(answers.RemainRelays) {
+			p.Note(msg.Of("what applications and devices still send through the servers (leaveBehind: [relays]) reaches " +
+				"Exchange Online as mail from the internet from then on: it needs a send connector to the internet and a " +
+				"place in SPF, and is refused (5.7.68) while RejectDirectSend is on"))
+		}
+		if err := p.sayRelayedDomains(ctx); err != nil {
+			return nil, err
+		}
 		p.Note(msg.Of("DNS: take the forest's addresses out of the SPF records when it sends no mail any more"))
 		return nil, nil
 	},
+}
+
+// sayRelayedDomains names the domains whose unknown recipients Exchange Online passes on: with MX at Exchange
+// Online and no connector to the forest, such mail comes back until it loops (5.4.14).
+func (p *Planner) sayRelayedDomains(ctx context.Context) error {
+	accepted, err := fact.OnlineAcceptedDomains.In(ctx, p.set.Tenant)
+	if err != nil {
+		return err
+	}
+	var names, commands []string
+	for _, d := range accepted {
+		if strings.EqualFold(d.Type, "InternalRelay") && slices.Contains(lower(p.Forest.Answers.Domains), d.Name) {
+			names = append(names, d.Name)
+			commands = append(commands, "Set-AcceptedDomain -Identity "+exchange.Quote(d.Name)+" -DomainType Authoritative")
+		}
+	}
+	if len(names) > 0 {
+		p.Note(msg.Of("Exchange Online passes mail for recipients that it does not know in %s on, and without the connector "+
+			"that mail loops (5.4.14): make it authoritative when all its recipients are there",
+			strings.Join(names, ", ")), commands...)
+	}
+	return nil
 }
 
 // endMail plans the removal of the connectors.

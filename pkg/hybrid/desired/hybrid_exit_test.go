@@ -313,3 +313,45 @@ func TestExitStages(t *testing.T) {
 		})
 	}
 }
+
+// Before the connectors go, the plan says which mail of the forest and of the tenant would be lost.
+func TestExitOfMailSays(t *testing.T) {
+	for name, test := range map[string]struct {
+		behind []string
+		kind   string
+		want   []string
+	}{
+		"nothing":             {nil, "Authoritative", nil},
+		"relays stay":         {[]string{answers.RemainRelays}, "Authoritative", []string{"5.7.68"}},
+		"mail that is passed": {nil, "InternalRelay", []string{"5.4.14"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := leavingSet(t)
+			contoso := set.Forests[0]
+			set.Answers.Hybrid.LeaveBehind = test.behind
+			fact.OnlineAcceptedDomains.Seed(set.Tenant, []fact.AcceptedDomain{{Name: "contoso.com", Type: test.kind},
+				{Name: "contoso.mail.onmicrosoft.com", Coexistence: true}, {Name: "other.example", Type: "InternalRelay"}},
+				nil)
+			fact.OutboundConnectors.Seed(set.Tenant, []fact.OutboundConnector{{Name: "O", Enabled: true,
+				Type: "OnPremises", SmartHosts: []string{"mail.contoso.com"}}}, nil)
+			p := &Planner{Answers: set.Answers, Forest: contoso, set: set, topic: hybridExit}
+			if waits, err := mailEnds.open(t.Context(), p); err != nil || len(waits) > 0 || len(p.out) != 1 {
+				t.Fatalf("%v, %v, %+v", waits, err, p.out)
+			}
+			var said []string
+			for _, n := range p.notes {
+				for _, code := range []string{"5.7.68", "5.4.14"} {
+					if strings.Contains(n.Text.String(), code) {
+						said = append(said, code)
+					}
+				}
+				if strings.Contains(n.Text.String(), "other.example") {
+					t.Errorf("a domain of no forest: %s", n.Text)
+				}
+			}
+			if diff := cmp.Diff(test.want, said); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
