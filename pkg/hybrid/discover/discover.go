@@ -300,6 +300,8 @@ func (p *part) acceptedDomains(x *directory.Exchange) {
 
 // initialOf returns the initial domain of a tenant from one of its own domains.
 func initialOf(domain string) (string, bool) {
+	// In 21Vianet's cloud the coexistence domain is NAME.partner.mail.onmschina.cn.
+	domain = strings.Replace(domain, ".partner.mail.onmschina.cn", ".partner.onmschina.cn", 1)
 	for _, suffix := range []string{".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn"} {
 		name, ok := strings.CutSuffix(domain, suffix)
 		if !ok {
@@ -378,9 +380,12 @@ func (f *finder) namespace(ctx context.Context, p *part, domain string) {
 	if err != nil && !fact.NoRecord(err) {
 		p.gap(domain, msg.Plain(link.Line(err.Error())))
 	}
-	// Where mail goes to the cloud first, the exchanger is not the forest's.
-	if len(exchangers) > 0 && !strings.HasSuffix(exchangers[0], ".protection.outlook.com") &&
-		!strings.HasSuffix(exchangers[0], ".mx.microsoft") {
+	// Where mail goes to the cloud or to a filter of another organization first, the exchanger is not the
+	// forest's: nothing but Exchange may stand between the tenant and the forest.
+	own := slices.Concat([]string{domain, p.root}, p.domains)
+	if len(exchangers) > 0 && slices.ContainsFunc(own, func(d string) bool {
+		return exchangers[0] == d || strings.HasSuffix(exchangers[0], "."+d)
+	}) {
 		p.propose("forests[].namespace.smtp", msg.Of("DNS: the mail exchanger of %s", domain), exchangers[0])
 		return
 	}

@@ -173,6 +173,13 @@ func TestVariants(t *testing.T) {
 		"mail goes to the cloud first": {func(w *world) {
 			w.records["MX contoso.com"] = "contoso-com.mail.protection.outlook.com"
 		}, map[string]string{"forests[].namespace.smtp": "mail.contoso.com"}, ""},
+		"mail goes to a filter first": {func(w *world) {
+			w.records["MX contoso.com"] = "mx1.filter.example"
+		}, map[string]string{"forests[].namespace.smtp": "mail.contoso.com"}, ""},
+		"21Vianet": {func(w *world) {
+			w.forest.exchange.AcceptedDomains[3].Domain = "contoso.partner.mail.onmschina.cn"
+		}, map[string]string{"exchangeOnline.tenant": "contoso.partner.onmschina.cn",
+			"forests[].domains": "contoso.com sub.contoso.com"}, ""},
 		"a domain that no tenant has": {func(w *world) {
 			delete(w.tenants, "https://login.microsoftonline.com/sub.contoso.com")
 		}, map[string]string{"forests[].domains": "contoso.com"}, "no tenant has verified this domain"},
