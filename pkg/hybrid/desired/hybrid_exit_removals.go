@@ -32,7 +32,10 @@ var mailEnds = ExitStage{
 		if err != nil {
 			return nil, err
 		}
-		var waits []msg.Text
+		waits, err := p.sendsThroughTenant(ctx)
+		if err != nil {
+			return nil, err
+		}
 		for _, q := range queues {
 			if q.Messages > 0 && !strings.Contains(strings.ToLower(q.Identity), `\shadow\`) {
 				waits = append(waits, msg.Of("the queue %s holds mail (%d), and its connector would go: let it leave, or "+
@@ -61,6 +64,25 @@ var mailEnds = ExitStage{
 		p.Note(msg.Of("DNS: take the forest's addresses out of the SPF records when it sends no mail any more"))
 		return nil, nil
 	},
+}
+
+// sendsThroughTenant finds connectors by which the forest sends to the internet through Exchange Online.
+// Without the inbound connector, it refuses that mail as relayed.
+func (p *Planner) sendsThroughTenant(ctx context.Context) (waits []msg.Text, err error) {
+	send, err := fact.SendConnectors.In(ctx, p.Forest)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range send {
+		if c.Enabled && c.CloudHeader && slices.ContainsFunc(c.AddressSpaces, func(s string) bool {
+			return normalDomain(s) == "*"
+		}) {
+			waits = append(waits, msg.Of("the send connector %s sends mail to the internet through Exchange Online, which "+
+				"would refuse it (5.7.64): give that mail another way, then disable the connector (Set-SendConnector "+
+				"-Enabled $false)", exchange.Quote(c.Name)))
+		}
+	}
+	return waits, nil
 }
 
 // sayRelayedDomains names the domains whose unknown recipients Exchange Online passes on: with MX at Exchange

@@ -250,6 +250,16 @@ func TestExitStages(t *testing.T) {
 				"https://outlook.office365.com/"}, nil)
 		}, trustEnds, []string{"entra/ServicePrincipalName/" + oauth.AppExchangeOnline + " -https://Mail.contoso.com"},
 			"", false},
+		{"mail to the internet through the tenant", both(outbound(fact.OutboundConnector{Name: "O", Enabled: true}),
+			func(_ *fact.Set, f *fact.Side) {
+				fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "All", Enabled: true, CloudHeader: true,
+					AddressSpaces: []string{"smtp:*;1"}}}, nil)
+			}), mailEnds, nil, "5.7.64", false},
+		{"a connector to the internet that is off, and one without the tenant", both(outbound(fact.OutboundConnector{
+			Name: "O", Enabled: true}), func(_ *fact.Set, f *fact.Side) {
+			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "All", CloudHeader: true,
+				AddressSpaces: []string{"smtp:*;1"}}, {Name: "Internet", Enabled: true, AddressSpaces: []string{"*"}}}, nil)
+		}), mailEnds, []string{"online/OutboundConnector/" + strings.ToLower(contosoOrg) + ":o"}, "", false},
 		{"names that Entra hides", func(s *fact.Set, _ *fact.Side) {
 			fact.TokenNames.Seed(s.Tenant, nil, unknown)
 		}, trustEnds, nil, "", true},
