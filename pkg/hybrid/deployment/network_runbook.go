@@ -67,6 +67,8 @@ func (d *Deployment) openings() []opening {
 		for _, f := range a.Forests {
 			out = append(out,
 				opening{"Exchange servers of " + f.Name, strings.Join(hosts, ", "), "443", "tokens, lookups, metadata"},
+				opening{"Exchange servers of " + f.Name, "the hosts of revocation lists and OCSP in the certificates", "80",
+					"whether a certificate is revoked"},
 				opening{"Exchange Online", f.Namespace.Autodiscover, "443", "autodiscover"},
 				opening{"Exchange Online", f.Namespace.EWS, "443",
 					"lookups" + map[bool]string{true: ", mailbox moves"}[a.Has(answers.MoveMailbox)]})
@@ -76,6 +78,7 @@ func (d *Deployment) openings() []opening {
 			servers := "Mailbox servers of " + f.Name
 			if len(f.Edge) > 0 {
 				servers = strings.Join(f.Edge, ", ")
+				out = append(out, opening{"Mailbox servers of " + f.Name, servers, "50636", "EdgeSync"})
 			}
 			out = append(out, opening{"Exchange Online", f.Namespace.SMTP, "25", "mail, with STARTTLS unbroken"},
 				opening{servers, "the MX host of the coexistence domain", "25", "mail, with STARTTLS unbroken"})
@@ -105,7 +108,8 @@ func (d *Deployment) openings() []opening {
 		}
 		if a.WorkMail != nil && f.WorkMail != nil {
 			out = append(out, opening{"Amazon WorkMail", f.Namespace.EWS, "443", "lookups"},
-				opening{"Exchange servers of " + f.Name, workmail.EWSHost(a.WorkMail.Region), "443", "lookups"})
+				opening{"Exchange servers of " + f.Name, workmail.AutodiscoverHost(a.WorkMail.Region) + ", " +
+					workmail.EWSHost(a.WorkMail.Region), "443", "autodiscover, lookups"})
 		}
 	}
 	return out
