@@ -134,8 +134,8 @@ type Forest struct {
 	// The transport certificate with its key. It must differ from every other forest's in common
 	// name or issuer.
 	Certificate *Certificate `yaml:"certificate,omitempty" json:"certificate,omitempty"`
-	// The Exchange auth certificate with its key, exported; needed only to test, from here, the
-	// token that on-premises Exchange presents to the tenant.
+	// The Exchange auth certificate with its key, exported. With it, test presents the token of the
+	// dedicated application to the tenant, as the servers do. Nothing else needs it.
 	AuthCertificate *Certificate `yaml:"authCertificate,omitempty" json:"authCertificate,omitempty"`
 	// The appId of the dedicated hybrid application in the tenant. Default: the one that the auth
 	// server of the tenant names; without any, a new one is made.

@@ -12,10 +12,10 @@ import (
 // lookupReads are the cmdlets of lookups and of samples, which no check declares.
 var (
 	routeReads = []string{"Get-AvailabilityAddressSpace", "Get-IntraOrganizationConnector",
-		"Get-OrganizationRelationship", "Get-Recipient", "Test-OAuthConnectivity"}
+		"Get-OrganizationRelationship", "Get-Recipient", "Test-OAuthConnectivity", "Test-OrganizationRelationship"}
 	lookupReads = map[fact.System][]string{
-		fact.OnPremises: slices.Concat(routeReads, []string{"Get-AuthServer", "Get-Mailbox", "Get-RemoteMailbox",
-			"Get-SettingOverride"}),
+		fact.OnPremises: slices.Concat(routeReads, []string{"Get-AuthConfig", "Get-AuthServer",
+			"Get-ExchangeServer", "Get-Mailbox", "Get-RemoteMailbox", "Get-SettingOverride"}),
 		fact.Online: slices.Concat(routeReads, []string{"Get-AcceptedDomain"}),
 		fact.Entra:  {"Calendars.Read"},
 		fact.WorkMail: {"workmail:DescribeOrganization", "workmail:ListAvailabilityConfigurations",

@@ -148,7 +148,7 @@ func person(o exchange.Object) bool {
 func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly bool) (
 	premises []freebusy.Premise, release func(), err error) {
 	var clients []*connection[*ews.Client]
-	for _, f := range d.forests {
+	for i, f := range d.forests {
 		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client,
 			error) {
 			return d.openEWS(ctx, f.answers)
@@ -159,7 +159,12 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 			Domains: f.answers.Domains,
 			EWS:     ewsURL(f.answers), Probe: "ews", Ask: calendars(client.get),
 		})
-		if p := &premises[len(premises)-1]; !readOnly {
+		p := &premises[i]
+		p.Servers = d.otherServers(f, facts.Forests[i])
+		if d.answers.ExchangeOnline != nil && f.answers.AuthCertificate != nil {
+			p.Proofs = append(p.Proofs, d.signing(f, p.Session, facts.Forests[i]))
+		}
+		if !readOnly {
 			p.Diary, p.Client = freebusy.EWSDiary(client.get), client.get
 		}
 	}
@@ -187,8 +192,14 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 			EWS:     d.cloud.EWS, Probe: "graph",
 			Ask: freebusy.Graph(asking[*entra.Client, freebusy.Schedules](d.tenant.graph.get)),
 		})
+		p := &premises[len(premises)-1]
+		if d.answers.Has(answers.MoveMailbox) {
+			for _, f := range d.forests {
+				p.Proofs = append(p.Proofs, d.moving(f, facts.Tenant))
+			}
+		}
 		if !readOnly {
-			premises[len(premises)-1].Diary = freebusy.GraphDiary(d.tenant.graph.get)
+			p.Diary = freebusy.GraphDiary(d.tenant.graph.get)
 		}
 	}
 	if d.answers.WorkMail != nil {

@@ -191,7 +191,8 @@ func (d *Deployment) lookUp(ctx context.Context, facts *fact.Set, o ValidateOpti
 	if len(pairs) == 0 {
 		return nil
 	}
-	r, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, Following: d.following(), Now: d.now}, d)
+	r, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, Following: d.following(), Now: d.now,
+		CalendarsOnly: o.Subject != ""}, d)
 	r = d.judged(ctx, facts, r)
 	v.Matrix, v.Summary, v.Ranked = r.Matrix, r.Summary, r.Verdict
 	return err

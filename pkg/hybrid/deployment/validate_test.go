@@ -61,10 +61,10 @@ func (q *writes) weather(next http.Handler) http.Handler {
 }
 
 // readyLab is a lab whose plan is applied, and what writes it has seen since.
-func readyLab(t *testing.T) (*Deployment, *lab.Lab, *writes) {
+func readyLab(t *testing.T, faults ...string) (*Deployment, *lab.Lab, *writes) {
 	t.Helper()
 	dir, seen := t.TempDir(), &writes{}
-	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 12, Weather: seen.weather})
+	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 12, Faults: faults, Weather: seen.weather})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,16 +74,16 @@ func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Prem
 				Try: d.asked(exchange)})
 		}
 		p.Proofs = append(p.Proofs, freebusy.Proof{Probe: "test-availability", To: f.answers.Name,
-			Try: func(ctx context.Context, mailbox string) error {
-				_, domain, _ := strings.Cut(mailbox, "@")
+			Try: func(ctx context.Context, step freebusy.Step) (string, error) {
+				_, domain, _ := strings.Cut(step.To, "@")
 				s, err := fact.WorkMailSignIn.In(ctx, facts.WorkMail, domain)
 				switch {
 				case err != nil:
-					return err
+					return "", err
 				case !s.Passed:
-					return errors.New("WorkMail cannot use its provider of " + domain + ": " + s.Reason)
+					return "", errors.New("WorkMail cannot use its provider of " + domain + ": " + s.Reason)
 				}
-				return nil
+				return "", nil
 			}})
 	}
 	return p, clients
@@ -178,15 +178,15 @@ func (d *Deployment) basic(ctx context.Context, address string, account link.Bas
 }
 
 // asked returns a probe that asks a client for a mailbox.
-func (d *Deployment) asked(client *connection[*ews.Client]) func(ctx context.Context, mailbox string) error {
+func (d *Deployment) asked(client *connection[*ews.Client]) func(context.Context, freebusy.Step) (string, error) {
 	ask := calendars(client.get)
-	return func(ctx context.Context, mailbox string) error {
+	return func(ctx context.Context, s freebusy.Step) (string, error) {
 		day := time.Now().UTC().Truncate(24 * time.Hour)
-		seen, err := ask(ctx, []freebusy.Pair{{From: mailbox, To: mailbox}},
+		seen, err := ask(ctx, []freebusy.Pair{{From: s.To, To: s.To}},
 			freebusy.Window{Start: day, End: day.Add(24 * time.Hour)})
 		if err != nil {
-			return err
+			return "", err
 		}
-		return seen[0].Err
+		return "", seen[0].Err
 	}
 }

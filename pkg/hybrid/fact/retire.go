@@ -167,17 +167,21 @@ var EndpointTest = &Keyed[EndpointAnswer]{
 	question: question{AtTenant, []Source{{Online, testMigrationServer, nil}}},
 	ask: func(ctx context.Context, side *Side, name string) (EndpointAnswer, error) {
 		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (EndpointAnswer, error) {
-			objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer,
-				Parameters: map[string]any{"Endpoint": name}})
-			if err != nil {
-				return EndpointAnswer{}, err
-			}
-			return one(testMigrationServer, func(o exchange.Object) (a EndpointAnswer, err error) {
-				result, err := o.String("Result")
-				a.OK = strings.EqualFold(result, "Success")
-				a.Message, _ = o.String("Message")
-				return a, err
-			})(objects)
+			return TryEndpoint(ctx, s, name)
 		})
 	},
+}
+
+// TryEndpoint tries a migration endpoint in a session of Exchange Online.
+func TryEndpoint(ctx context.Context, s exchange.Session, name string) (EndpointAnswer, error) {
+	objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer, Parameters: map[string]any{"Endpoint": name}})
+	if err != nil {
+		return EndpointAnswer{}, err
+	}
+	return one(testMigrationServer, func(o exchange.Object) (a EndpointAnswer, err error) {
+		result, err := o.String("Result")
+		a.OK = strings.EqualFold(result, "Success")
+		a.Message, _ = o.String("Message")
+		return a, err
+	})(objects)
 }

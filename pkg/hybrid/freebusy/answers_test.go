@@ -54,9 +54,9 @@ func lookUp(t *testing.T, url string) Answer {
 	ask := alone(EWS(func(context.Context) (Calendars, error) {
 		return &ews.Client{URL: url, HTTP: client}, nil
 	}))
-	return timed(t.Context(), 5*time.Second, Answer{}, func(ctx context.Context) error {
+	return timed(t.Context(), 5*time.Second, Answer{}, func(ctx context.Context) (string, error) {
 		_, err := ask(ctx, "anna@contoso.example", "bob@fabrikam.example", wholeDay)
-		return err
+		return "", err
 	})
 }
 

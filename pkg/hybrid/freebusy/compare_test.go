@@ -64,7 +64,12 @@ func TestShiftedLookup(t *testing.T) {
 		return []Premise{
 			{Name: "contoso", Side: exchange.OnPremises, Probe: "ews", Domains: []string{"contoso.example"},
 				Session: fakeSession{"Get-Recipient": found, "Get-IntraOrganizationConnector": prints(connector)},
-				Ask:     each(func(string, string) (View, error) { return seen, nil })},
+				Ask: each(func(_, to string) (View, error) {
+					if to != "bob@contoso.example" {
+						return View{}, errors.New("ErrorMailRecipientNotFound")
+					}
+					return seen, nil
+				})},
 			{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"},
 				Session: fakeSession{},
 				Ask: each(func(from, to string) (View, error) {

@@ -34,7 +34,9 @@ type Answer struct {
 	From      string `json:"from"`
 	To        string `json:"to"`
 	Direction string `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
-	Probe     string `json:"probe"`     // "ews", "graph", "test-oauthconnectivity", "message"
+	// "ews" and "graph" are lookups; others prove one step of a direction: "test-oauthconnectivity",
+	// "token", "test-organizationrelationship", "test-migrationserveravailability"; "message"
+	Probe string `json:"probe"`
 	// Route holds the hops, first to last: "intra-organization connector HybridIOC", "autodiscover
 	// https://...", ...
 	Route     []string    `json:"route"`

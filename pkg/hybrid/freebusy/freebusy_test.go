@@ -184,7 +184,12 @@ func alone(ask func(context.Context, []Pair, Window) ([]Seen, error)) func(ctx c
 
 // estate is a forest and a tenant with one mailbox each.
 func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Premise {
-	asker := each(func(from, to string) (View, error) { return ask(from, to) })
+	asker := each(func(from, to string) (View, error) {
+		if strings.HasPrefix(to, strangers) {
+			return View{}, errors.New("ErrorMailRecipientNotFound")
+		}
+		return ask(from, to)
+	})
 	onprem := fakeSession{
 		"Get-Recipient": recipients(map[string]exchange.Object{
 			"anna@contoso.example": object("RecipientTypeDetails", "UserMailbox"),

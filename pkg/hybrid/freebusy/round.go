@@ -33,6 +33,9 @@ type round struct {
 
 	ownTurn sync.Mutex
 	own     map[calendar]Seen // what the mailboxes' own sides say
+
+	askStranger sync.Mutex
+	strangers   map[string]string // why answers of a direction prove nothing; empty: they do
 }
 
 type calendar struct {
@@ -55,7 +58,8 @@ type lookup struct {
 }
 
 func newRound(premises []Premise, o Options, obs observe.Observer) *round {
-	r := &round{o: o, obs: obs, premises: slices.Clone(premises), own: map[calendar]Seen{}}
+	r := &round{o: o, obs: obs, premises: slices.Clone(premises), own: map[calendar]Seen{},
+		strangers: map[string]string{}}
 	for i, p := range premises {
 		if p.Session != nil {
 			r.premises[i].Session = &remembered{Session: p.Session}
@@ -327,31 +331,37 @@ func (r *round) ask(ctx context.Context, p Premise, lookups []*lookup) {
 			l.seen.Err = errors.New("the answer holds no free/busy")
 		}
 	}
-	if p.Session == nil {
+	if slices.ContainsFunc(lookups, func(l *lookup) bool { return l.seen.Err == nil }) {
 		r.control(ctx, p, lookups)
 	}
 }
 
-// control asks for a mailbox that does not exist. A service that answers for it would answer
-// anything.
+// control refuses answers of a side that also answers for a mailbox that does not exist: it would
+// answer anything. A direction is asked once.
 func (r *round) control(ctx context.Context, p Premise, lookups []*lookup) {
-	at := slices.IndexFunc(lookups, func(l *lookup) bool { return l.seen.Err == nil })
-	if at < 0 {
-		return
-	}
-	pair := lookups[at].pair
-	pair.To = "hybridge-" + strings.ToLower(rand.Text()) + "@" + domainOf(pair.To)
-	seen := r.together(ctx, p, []Pair{pair}, r.o.Window)
-	if seen[0].Err != nil || seen[0].View.Merged == "" {
-		return
+	r.askStranger.Lock()
+	defer r.askStranger.Unlock()
+	direction := lookups[0].answer.Direction
+	said, asked := r.strangers[direction]
+	if !asked {
+		domain := domainOf(lookups[0].at.Address)
+		stranger := Pair{From: lookups[0].pair.From, To: strangers + strings.ToLower(rand.Text()) + "@" + domain}
+		seen := r.together(ctx, p, []Pair{stranger}, lookups[0].window)
+		if seen[0].Err == nil && seen[0].View.Merged != "" {
+			said = fmt.Sprintf("%s also answers for a mailbox of %s that does not exist: its answers prove nothing",
+				p.Name, domain)
+		}
+		r.strangers[direction] = said
 	}
 	for _, l := range lookups {
-		if l.seen.Err == nil {
-			l.seen.Err = &refusal{fmt.Sprintf("%s also answers for %s, which does not exist: its answers prove nothing",
-				p.Name, pair.To)}
+		if said != "" && l.seen.Err == nil {
+			l.seen.Err = &refusal{said}
 		}
 	}
 }
+
+// strangers begins the addresses that do not exist.
+const strangers = "hybridge-"
 
 // together asks for pairs in one request. A request that fails as a whole may fail because of some
 // mailboxes, or of their number. Where the first, the middle and the last one fail alone too, the
@@ -502,48 +512,4 @@ func (r *round) ofOwnSide(ctx context.Context, home Premise, lookups []*lookup) 
 		out[i] = r.own[key(l)]
 	}
 	return out
-}
-
-// direction runs the probes of an organization once for all lookups of a direction, with the
-// mailboxes of the first one. It returns that lookup.
-func (r *round) direction(ctx context.Context, p Premise, lookups []*lookup, proven map[string]bool) (first *lookup,
-	more []Answer) {
-	first = lookups[0]
-	blank := Answer{From: first.pair.From, To: first.pair.To, Direction: first.answer.Direction,
-		Route: first.answer.Route}
-	try := func(probe string, f func(context.Context) error) {
-		blank.Probe = probe
-		if !proven[blank.Direction+" "+probe] {
-			a := guarded(ctx, r.o.Timeout, blank, f)
-			a.follow(r.o.Following, r.o.Now(), r.o.UntilOK > 0)
-			more = append(more, a)
-		}
-	}
-	for _, proof := range p.Proofs {
-		if proof.To == first.at.Premise {
-			try(proof.Probe, func(ctx context.Context) error { return proof.Try(ctx, first.pair.To) })
-		}
-	}
-	// The token test presents a token to EWS. Where lookups go to Microsoft Graph, the application
-	// may have no access to EWS.
-	at := slices.IndexFunc(lookups, func(l *lookup) bool { return !throughGraph(l.answer.Route) })
-	if first.at.Premise == p.Name || first.home < 0 || at < 0 {
-		return first, more
-	}
-	// Forests sign in at each other with accounts, and not with tokens.
-	q := r.premises[first.home]
-	if tokens := p.Side == exchange.Online || q.Side == exchange.Online; tokens && q.EWS != "" && p.Session != nil &&
-		q.Session != nil {
-		blank.From, blank.To, blank.Route = lookups[at].pair.From, lookups[at].pair.To, lookups[at].answer.Route
-		try("test-oauthconnectivity", func(ctx context.Context) error { return testOAuth(ctx, p, q, blank.From) })
-	}
-	return first, more
-}
-
-// guarded is timed; a panic is an error of that probe alone.
-func guarded(ctx context.Context, limit time.Duration, a Answer, f func(context.Context) error) Answer {
-	return timed(ctx, limit, a, func(ctx context.Context) (err error) {
-		defer broken.Into(&err, "the probe "+a.Probe)
-		return f(ctx)
-	})
 }

@@ -70,6 +70,9 @@ func crowd(people int, ask func(ctx context.Context, pairs []Pair) ([]Seen, erro
 	requests = new(int)
 	var mu sync.Mutex
 	premises[0].Ask = func(ctx context.Context, pairs []Pair, _ Window) ([]Seen, error) {
+		if strings.HasPrefix(pairs[0].To, strangers) {
+			return []Seen{{Err: errors.New("ErrorMailRecipientNotFound")}}, nil
+		}
 		mu.Lock()
 		*requests++
 		mu.Unlock()

@@ -222,7 +222,7 @@ var routeRules = []routeRule{
 		if allowed, err := o.Bool("FreeBusyAccessEnabled"); err != nil || !allowed {
 			return nil, false
 		}
-		return target(o, "organization relationship", "Enabled", "DomainNames", "TargetAutodiscoverEpr", domain)
+		return target(o, strings.TrimSpace(relationHop), "Enabled", "DomainNames", "TargetAutodiscoverEpr", domain)
 	}},
 	{"AvailabilityAddressSpace", func(o exchange.Object, domain string) ([]string, bool) {
 		name, _ := o.String("ForestName")

@@ -13,23 +13,52 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// A service without cmdlets that answers for a mailbox that does not exist would answer anything.
+// A side that answers for a mailbox that does not exist would answer anything: a service without
+// cmdlets, an organization, and Exchange Online alike. Each direction is asked once.
 func TestFreeEverywhereProvesNothing(t *testing.T) {
+	strangersOf := func(answers string, seen *[]string) func(context.Context, []Pair, Window) ([]Seen, error) {
+		return each(func(_, to string) (View, error) {
+			if strings.HasPrefix(to, strangers) {
+				*seen = append(*seen, domainOf(to))
+				if answers != "everything" {
+					return View{}, errors.New("ErrorMailRecipientNotFound")
+				}
+			}
+			return View{Merged: "0"}, nil
+		})
+	}
 	for answers, want := range map[string]Status{"everything": Failed, "what exists": OK} {
+		var asked []string
 		amazon := Premise{Name: "workmail", Probe: "ews", Domains: []string{"contoso.example"},
 			Has:   func(context.Context, string) (bool, error) { return true, nil },
 			Route: func(context.Context, string) ([]string, error) { return nil, nil },
-			Ask: each(func(_, to string) (View, error) {
-				if answers == "everything" || to == "bob@contoso.example" {
-					return View{Merged: "0"}, nil
+			Ask:   strangersOf(answers, &asked)}
+		exchange := estate(nil, object("ResultType", "Success"))
+		for i := range exchange {
+			exchange[i].Ask = strangersOf(answers, &asked)
+		}
+		for name, tt := range map[string]struct {
+			premises []Premise
+			pairs    []Pair
+			domains  string
+		}{
+			"workmail": {[]Premise{amazon}, []Pair{{"anna@contoso.example", "bob@contoso.example"}}, "contoso.example"},
+			"to online": {exchange, []Pair{{"anna@contoso.example", "carla@contoso.example"},
+				{"anna@contoso.example", "carla@contoso.example"}}, "contoso.mail.onmicrosoft.com"},
+			"from online": {exchange, []Pair{{"carla@contoso.example", "anna@contoso.example"}}, "contoso.example"},
+			"at home":     {exchange, []Pair{{"anna@contoso.example", "anna@contoso.example"}}, "contoso.example"},
+		} {
+			asked = nil
+			r, err := Run(t.Context(), tt.premises, Options{Pairs: tt.pairs}, silent)
+			if err != nil || strings.Join(asked, " ") != tt.domains {
+				t.Errorf("%s, %s: %v, asked for %v", name, answers, err, asked)
+			}
+			for _, a := range r.Matrix {
+				if a.Probe != "test-oauthconnectivity" &&
+					(a.Status != want || want == Failed && !strings.Contains(a.Error, "prove nothing")) {
+					t.Errorf("%s, %s: %+v", name, answers, a)
 				}
-				return View{}, errors.New("ErrorMailRecipientNotFound")
-			})}
-		r, err := Run(t.Context(), []Premise{amazon},
-			Options{Pairs: []Pair{{"anna@contoso.example", "bob@contoso.example"}}}, silent)
-		if err != nil || len(r.Matrix) != 1 || r.Matrix[0].Status != want ||
-			want == Failed && !strings.Contains(r.Matrix[0].Error, "prove nothing") {
-			t.Errorf("%s: %v %+v", answers, err, r.Matrix)
+			}
 		}
 	}
 }

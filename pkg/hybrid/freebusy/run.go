@@ -47,7 +47,9 @@ type Premise struct {
 	// Route returns the hops of a lookup that leaves.
 	Route func(ctx context.Context, address string) ([]string, error)
 	// Proofs are further probes of lookups that leave.
-	Proofs  []Proof
+	Proofs []Proof
+	// Servers are the other servers of an on-premises organization; nil where there are none to ask.
+	Servers func(ctx context.Context) ([]Server, error)
 	Domains []string // SMTP and routing domains of its mailboxes
 	EWS     string   // its EWS address as the other premises reach it
 	Probe   string   // the probe of Ask: "ews" or "graph"
@@ -60,12 +62,35 @@ type Premise struct {
 	Client func(ctx context.Context) (*ews.Client, error)
 }
 
+// Server is one server of an organization.
+type Server struct {
+	Name string
+	Run  func(ctx context.Context, c exchange.Command) ([]exchange.Object, error)
+}
+
 // Proof is a probe of one step of a lookup.
 type Proof struct {
 	Probe string
 	To    string // the premise that the lookup goes to
-	Try   func(ctx context.Context, mailbox string) error
+	// Beyond says that it is about more than calendars.
+	Beyond bool
+	// Try returns a note, also where it succeeds. ErrNotAsked leaves it out.
+	Try func(ctx context.Context, s Step) (note string, err error)
 }
+
+// Step is the lookup that a proof is made for.
+type Step struct {
+	Pair
+	Address string // what the asking side asks for: the target address of a mailbox that is elsewhere
+	Route   []string
+}
+
+// ThroughGraph reports whether an on-premises organization asks Microsoft Graph, and not EWS.
+func (s Step) ThroughGraph() bool { return throughGraph(s.Route) }
+
+// ErrNotAsked says that a proof does not apply, or that the account lacks a right which nothing else
+// needs.
+var ErrNotAsked = errors.New("not asked")
 
 func (p Premise) holds(domain string) bool { return containsFold(p.Domains, domain) }
 
@@ -80,6 +105,8 @@ type Options struct {
 	UntilOK time.Duration // repeat failed lookups until all are ok, or until this has passed
 	Every   time.Duration // pause between rounds; 10 s when 0
 	Markers *Markers      // nil: no calendar is written
+	// CalendarsOnly leaves out the proofs that are about more than calendars.
+	CalendarsOnly bool
 	// Following are changes that the systems may still be following: a failure that one of them
 	// ends is pending where UntilOK is given, and has a note otherwise.
 	Following []Following
@@ -209,29 +236,6 @@ func betweenForests(p Premise, premises []Premise, at Location) string {
 		domainOf(at.Address), at.Premise)
 }
 
-// testOAuth runs Test-OAuthConnectivity: a premise presents its own token to another. Only
-// ResultType counts. The detail is free text.
-func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
-	out, err := p.Session.Run(ctx, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
-		"Service": "EWS", "TargetUri": q.EWS, "Mailbox": mailbox, "ReloadConfig": true,
-	}})
-	if err != nil {
-		return &noVerdict{fmt.Errorf("%s: Test-OAuthConnectivity: %w", p.Name, err)}
-	}
-	if len(out) == 0 {
-		return &noVerdict{fmt.Errorf("%s: Test-OAuthConnectivity printed no result", p.Name)}
-	}
-	result, err := out[0].String("ResultType")
-	if err != nil {
-		return &noVerdict{fmt.Errorf("%s: Test-OAuthConnectivity: ResultType: %w", p.Name, err)}
-	}
-	if result == "Success" {
-		return nil
-	}
-	detail, _ := out[0].String("Detail")
-	return &refusal{fmt.Sprintf("%s: Test-OAuthConnectivity: %s: %s", p.Name, result, detail)}
-}
-
 // refusal is a lookup that was answered with a refusal, unlike one that could not be sent.
 type refusal struct{ text string }
 
@@ -242,13 +246,16 @@ type noVerdict struct{ error }
 
 func (n *noVerdict) Unwrap() error { return n.error }
 
-func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Context) error) Answer {
+func timed(ctx context.Context, limit time.Duration, a Answer,
+	f func(context.Context) (note string, err error)) Answer {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	start := time.Now()
-	err := f(ctx)
+	note, err := f(ctx)
 	a.LatencyMS = time.Since(start).Milliseconds()
-	return settle(a, err, false)
+	a = settle(a, err, false)
+	a.note(note)
+	return a
 }
 
 // settle sets the status of an answer. It is unknown when the lookup could not be sent: before is
