@@ -221,7 +221,7 @@ func (d *Deployment) present(ctx context.Context, b certificate.Bundle, server f
 	var status *link.StatusError
 	switch {
 	case err == nil:
-		return note, nil
+		return "", nil
 	case errors.As(err, &status):
 		return note, freebusy.Refused("shown the token, %s answers: %v", desired.PlaceOnline, err)
 	}
