@@ -1,4 +1,4 @@
-# make build | test | lint | vulncheck | bench | converge | diagnosis | peers | docs | dist | release | release-test | acceptance | builds | fuzz
+# make build | test | lint | vulncheck | bench | converge | diagnosis | peers | docs | pictures | dist | release | release-test | acceptance | builds | fuzz
 SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
@@ -9,7 +9,7 @@ LDFLAGS := -s -w -funcalign=16 -X main.version=$(VERSION) -X main.commit=$(COMMI
 GCFLAGS := -gcflags=./...=-l
 GOBUILD := CGO_ENABLED=0 go build -trimpath $(GCFLAGS) -ldflags '$(LDFLAGS)'
 
-.PHONY: build test race lint vulncheck long-lines bench converge diagnosis peers docs dist release release-test acceptance builds fuzz clean
+.PHONY: build test race lint vulncheck long-lines bench converge diagnosis peers docs pictures dist release release-test acceptance builds fuzz clean
 
 build:
 	$(GOBUILD) -o hybridge ./cmd/hybridge
@@ -77,6 +77,10 @@ docs:
 	go test ./cmd/hybridge -run 'TestSchemas$$|TestNotices$$' -count=1 -update
 	go test ./templates -run TestPacked -count=1 -update
 	go run ./cmd/hybridge reference --dir docs
+
+# The pictures of the guide: windows of the program, on the lab.
+pictures:
+	go test ./test/e2e -run TestPictures -count=1 -update
 
 dist:
 	@mkdir -p dist

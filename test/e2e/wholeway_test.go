@@ -39,6 +39,7 @@ func TestWizardWholeWay(t *testing.T) {
 				s := e.wizardOn(t, command, size[0], size[1])
 				if at.forests != nil {
 					s.discover(e, at.forests)
+					s.press("\r")
 					s.askers(e, at.forests)
 				}
 				for _, step := range []struct{ shows, keys, crumb string }{
@@ -93,7 +94,7 @@ func (e *estate) password(t *testing.T, forest string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// discover answers the questions for forests.
+// discover answers the questions for forests, up to the proposals for the last.
 func (s *screen) discover(e *estate, forests []string) {
 	s.Helper()
 	for i, forest := range forests {
@@ -106,8 +107,6 @@ func (s *screen) discover(e *estate, forests []string) {
 		s.shows(waits, "found. Each is a proposal")
 		if i < len(forests)-1 {
 			s.press("f")
-		} else {
-			s.press("\r")
 		}
 	}
 }
