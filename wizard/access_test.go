@@ -148,4 +148,3 @@ func TestCompletions(t *testing.T) {
 		}
 	}
 }
-

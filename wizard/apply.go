@@ -84,7 +84,7 @@ func (s *applyScreen) settle(o apply.Outcome) {
 		s.outcomes = map[string]apply.Outcome{}
 	}
 	s.outcomes[o.ID] = o
-	s.changed()
+	s.touched(o.ID)
 }
 
 // whole reports whether nothing failed and nothing is left to do.
@@ -231,25 +231,7 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 	items := s.items(width, func() []item {
 		var items []item
 		for _, c := range p.Changes {
-			o, known := s.outcomes[c.ID]
-			if !known {
-				o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action,
-					Status: apply.Pending}
-			}
-			it := m.item(c.ID, width-gutter, o.Block())
-			var held []report.Block
-			if o.Status == apply.Failed {
-				if ids := waiting(p.Changes, c.ID); len(ids) > 0 {
-					it.lines = append(slices.Clip(it.lines), "      "+m.count(len(ids), "%d change waits for it", "%d changes wait for it"))
-					held = append(held, report.Paragraph{Label: msg.Of("waiting for it"),
-						Text: msg.Plain(clean(strings.Join(ids, ", ")))})
-				}
-			}
-			it.detail = func(width int) []string {
-				blocks := append([]report.Block{o.Block()}, held...)
-				return m.blocks(width, append(blocks, report.Diff{Changes: []report.Change{c.Diff()}})...)
-			}
-			items = append(items, it)
+			items = append(items, s.item(c.ID, func() item { return s.made(m, p.Changes, c, width-gutter) }))
 		}
 		return items
 	})
@@ -257,6 +239,29 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 		s.list.selected = s.newest(p.Changes)
 	}
 	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+}
+
+// made is one change, with what became of it.
+func (s *applyScreen) made(m *model, changes []change.Change, c change.Change, width int) item {
+	o, known := s.outcomes[c.ID]
+	if !known {
+		o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action,
+			Status: apply.Pending}
+	}
+	it := m.item(c.ID, width, o.Block())
+	var held []report.Block
+	if o.Status == apply.Failed {
+		if ids := waiting(changes, c.ID); len(ids) > 0 {
+			it.lines = append(slices.Clip(it.lines), "      "+m.count(len(ids), "%d change waits for it", "%d changes wait for it"))
+			held = append(held, report.Paragraph{Label: msg.Of("waiting for it"),
+				Text: msg.Plain(clean(strings.Join(ids, ", ")))})
+		}
+	}
+	it.detail = func(width int) []string {
+		blocks := append([]report.Block{o.Block()}, held...)
+		return m.blocks(width, append(blocks, report.Diff{Changes: []report.Change{c.Diff()}})...)
+	}
+	return it
 }
 
 // newest is the change to keep in view: the first that failed, else the last that is settled.

@@ -76,7 +76,7 @@ func (s *checkScreen) observe(e observe.Event) {
 		s.staged.observe(e)
 		return
 	}
-	s.changed()
+	s.touched(resultID(r))
 	for i := range s.results {
 		if s.results[i].ID == r.ID && s.results[i].Scope == r.Scope { // tried again
 			s.results[i] = r
@@ -190,7 +190,7 @@ func (s *checkScreen) turn(m *model) tea.Cmd {
 
 func (s *checkScreen) toggle(*model) tea.Cmd {
 	s.problems = !s.problems
-	s.changed()
+	s.built = nil
 	return nil
 }
 
@@ -232,26 +232,36 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 			r.Status == check.StatusAcknowledged) || s.place != "" && r.Scope != s.place {
 			continue
 		}
-		f := r.Block()
-		// The cause that prevented the check has its own hint. The same hint is shown once.
-		if hint := m.options.Hint(r.Cause); r.Status == check.StatusError && hint != "" && !hinted[hint] {
+		hint := ""
+		if r.Status == check.StatusError { // the cause that prevented the check has its own hint
+			if hint = m.options.Hint(r.Cause); hinted[hint] {
+				hint = "" // it is shown once
+			}
 			hinted[hint] = true
-			f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
 		}
-		it := m.item(resultID(r), width, f)
-		it.detail = func(width int) []string { // the list cuts what a check that passed saw
-			blocks := []report.Block{report.Paragraph{Text: f.Title, Tone: report.Strong}, f}
-			if r.Status == check.StatusPass {
-				blocks = append(blocks, report.Paragraph{Text: f.Summary})
-			}
-			if reads := s.asked(r.ID); len(reads) > 0 {
-				blocks = append(blocks, report.Paragraph{Label: msg.Of("reads"), Text: msg.Plain(strings.Join(reads, "; "))})
-			}
-			return m.blocks(width, blocks...)
-		}
-		items = append(items, it)
+		items = append(items, s.item(resultID(r), func() item { return s.finding(m, r, hint, width) }))
 	}
 	return items
+}
+
+// finding is one result.
+func (s *checkScreen) finding(m *model, r check.Result, hint string, width int) item {
+	f := r.Block()
+	if hint != "" {
+		f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
+	}
+	it := m.item(resultID(r), width, f)
+	it.detail = func(width int) []string { // the list cuts what a check that passed saw
+		blocks := []report.Block{report.Paragraph{Text: f.Title, Tone: report.Strong}, f}
+		if r.Status == check.StatusPass {
+			blocks = append(blocks, report.Paragraph{Text: f.Summary})
+		}
+		if reads := s.asked(r.ID); len(reads) > 0 {
+			blocks = append(blocks, report.Paragraph{Label: msg.Of("reads"), Text: msg.Plain(strings.Join(reads, "; "))})
+		}
+		return m.blocks(width, blocks...)
+	}
+	return it
 }
 
 // asked is what a check reads: what it asks of which system, when it is run again too.

@@ -27,10 +27,21 @@ type list struct {
 	selected string
 	follow   bool // the screen chooses what is selected, until the person does
 
+	drawn drawnList // what the last drawing was made of, with its lines
+
 	filter    input
 	filtering bool // the filter is being typed
 	opened    bool
 	detail    scroll
+}
+
+// drawnList is what the lines of a list depend on. A window is drawn ten times per second while
+// something runs, and mostly nothing of the list has changed.
+type drawnList struct {
+	first             *item // of the items as they were given: a list that changes is a new one
+	count             int
+	pattern, selected string
+	lines             []string
 }
 
 // gutter is the space before the lines of an item, where the selected one has its mark.
@@ -40,9 +51,31 @@ func (l *list) pattern() string { return strings.ToLower(strings.TrimSpace(l.fil
 
 // render draws the list, or the pane of the selected item.
 func (l *list) render(m *model, items []item, width, height int) []string {
+	lines, at := l.lines(m, items)
+	if l.opened && at < len(l.items) {
+		whole := strings.Join(l.items[at].detail(width), "\n") // ids and URLs may be wider than the window
+		return m.window(&l.detail, strings.Split(ansi.Hardwrap(whole, width, true), "\n"), height)
+	}
+	var head []string
+	if l.filtering || l.pattern() != "" {
+		head = append(head, "/ "+l.prompt(m, width-2)+
+			m.styles.faint.Render("  "+m.words("%d of %d", len(l.items), len(items))))
+	}
+	if l.follow {
+		l.reveal(height - len(head))
+	}
+	return append(head, m.window(&l.scroll, lines, height-len(head))...)
+}
+
+// lines are the lines of the items that are shown, and the place of the selected one.
+func (l *list) lines(m *model, items []item) ([]string, int) {
+	pattern := l.pattern()
+	if len(items) > 0 && l.drawn.first == &items[0] && l.drawn.count == len(items) && l.drawn.pattern == pattern &&
+		l.drawn.selected == l.selected {
+		return l.drawn.lines, l.index()
+	}
 	l.items, l.starts = nil, nil
 	var lines []string
-	pattern := l.pattern()
 	for _, it := range items {
 		if pattern != "" && !strings.Contains(strings.ToLower(it.search), pattern) || pattern == "" && it.hidden {
 			continue
@@ -65,19 +98,10 @@ func (l *list) render(m *model, items []item, width, height int) []string {
 		l.selected = l.items[at].id
 		lines[l.starts[at]] = m.styles.focus.Render("> ") + strings.TrimPrefix(lines[l.starts[at]], "  ")
 	}
-	if l.opened && at < len(l.items) {
-		whole := strings.Join(l.items[at].detail(width), "\n") // ids and URLs may be wider than the window
-		return m.window(&l.detail, strings.Split(ansi.Hardwrap(whole, width, true), "\n"), height)
+	if len(items) > 0 {
+		l.drawn = drawnList{&items[0], len(items), pattern, l.selected, lines}
 	}
-	var head []string
-	if l.filtering || pattern != "" {
-		head = append(head, "/ "+l.prompt(m, width-2)+
-			m.styles.faint.Render("  "+m.words("%d of %d", len(l.items), len(items))))
-	}
-	if l.follow {
-		l.reveal(height - len(head))
-	}
-	return append(head, m.window(&l.scroll, lines, height-len(head))...)
+	return lines, at
 }
 
 func (l *list) prompt(m *model, width int) string {
@@ -220,18 +244,41 @@ type listed struct {
 	list  list
 	built []item // for width; nil when what they show has changed
 	width int
+	drawn map[string]item // by id: what has not changed since is not drawn anew
 }
 
 // items returns the items of the list. They are drawn anew only when they changed: a window is
 // drawn ten times per second while something runs.
 func (s *listed) items(width int, draw func() []item) []item {
-	if s.built == nil || s.width != width {
-		s.built, s.width = draw(), width
+	if s.width != width {
+		s.changed()
+	}
+	if s.built == nil {
+		s.width, s.built = width, draw()
 	}
 	return s.built
 }
 
-func (s *listed) changed() { s.built = nil }
+// item returns one item of items, as it was drawn last where it has not changed.
+func (s *listed) item(id string, draw func() item) item {
+	it, known := s.drawn[id]
+	if !known {
+		it = draw()
+		if s.drawn == nil {
+			s.drawn = map[string]item{}
+		}
+		s.drawn[id] = it
+	}
+	return it
+}
+
+// changed says that any item may have changed, touched that one has.
+func (s *listed) changed() { s.built, s.drawn = nil, nil }
+
+func (s *listed) touched(id string) {
+	s.built = nil
+	delete(s.drawn, id)
+}
 
 func (s *listed) typing(*model) bool { return s.list.filtering }
 

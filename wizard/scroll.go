@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -26,8 +27,11 @@ func (s *scroll) view() *viewport.Model {
 // window returns the height lines that are in view, filled up with empty ones.
 func (s *scroll) window(lines []string, height int) []string {
 	v := s.view()
-	s.lines, v.Height = lines, max(0, height)
-	v.SetContent(strings.Join(lines, "\n"))
+	v.Height = max(0, height)
+	if !slices.Equal(s.lines, lines) || s.lines == nil { // it measures every line
+		s.lines = lines
+		v.SetContent(strings.Join(lines, "\n"))
+	}
 	v.SetYOffset(min(v.YOffset, s.last())) // the window may have grown
 	out := make([]string, max(0, height))
 	copy(out, lines[min(v.YOffset, len(lines)):min(v.YOffset+v.Height, len(lines))])
