@@ -67,11 +67,15 @@ type secretPane struct {
 
 func (q *secretPane) typing(*model) bool { return true }
 
-func (q *secretPane) actions(*model) []action {
-	return []action{
+func (q *secretPane) actions(m *model) []action {
+	list := []action{
 		on("enter", "give it", func(m *model) tea.Cmd { return q.answer(m, secret.NewValue(q.input.String()), nil) }),
-		on("esc", "do not", func(m *model) tea.Cmd { return q.answer(m, secret.Value{}, errNotGiven) }),
 	}
+	if keys, _ := m.prompted(q.label); len(keys) > 0 {
+		list = append(list, on("ctrl+k", "give it, and store it in the keyring", q.keep))
+	}
+	return append(list,
+		on("esc", "do not", func(m *model) tea.Cmd { return q.answer(m, secret.Value{}, errNotGiven) }))
 }
 
 func (q *secretPane) answer(m *model, v secret.Value, err error) tea.Cmd {
@@ -87,8 +91,12 @@ func (q *secretPane) other(_ *model, k tea.KeyMsg) tea.Cmd {
 
 func (q *secretPane) render(m *model, width, _ int) []string {
 	lines := m.text(width, m.words("hybridge needs the %s.", clean(q.label)))
-	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "",
-		m.words("It is used for this run and is not stored."))
+	lines = append(lines, "", "> "+q.input.render(m.styles, width-2, true), "")
+	if keys, _ := m.prompted(q.label); len(keys) > 0 {
+		return append(lines, m.text(width, m.words("It is used until you leave, and is not stored. ctrl+k stores it in the "+
+			"keyring of this computer, and writes the reference to it into the answers."))...)
+	}
+	return append(lines, m.words("It is used for this run and is not stored."))
 }
 
 // helpPane explains the screen and all its keys.
@@ -117,6 +125,8 @@ func (h *helpPane) render(m *model, width, height int) []string {
 	for _, a := range append(m.screen.actions(m), always(m)...) {
 		lines = append(lines, m.describe(a))
 	}
+	lines = append(lines, m.describe(on("mouse", "the wheel scrolls, a click selects; with Shift, the terminal selects text",
+		nil)))
 	lines = append(lines, m.describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil)))
 	return m.window(&h.scroll, lines, height)
 }

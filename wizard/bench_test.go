@@ -561,7 +561,7 @@ var named = map[string]tea.KeyMsg{
 	"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "up": {Type: tea.KeyUp}, "down": {Type: tea.KeyDown},
 	"left": {Type: tea.KeyLeft}, "right": {Type: tea.KeyRight},
 	"pgdown": {Type: tea.KeyPgDown}, "pgup": {Type: tea.KeyPgUp}, "ctrl+s": {Type: tea.KeyCtrlS},
-	"ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD}, "ctrl+t": {Type: tea.KeyCtrlT}, "tab": {Type: tea.KeyTab},
+	"ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD}, "ctrl+t": {Type: tea.KeyCtrlT}, "ctrl+k": {Type: tea.KeyCtrlK}, "tab": {Type: tea.KeyTab},
 	"ctrl+u": {Type: tea.KeyCtrlU}, "space": {Type: tea.KeySpace,
 		Runes: []rune{' '}}, "f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace},
 	"home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd},

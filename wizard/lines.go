@@ -477,7 +477,10 @@ func (l *lines) menu() error {
 		l.wrapped(line)
 	}
 	l.say("", l.words("These are the answers:"))
-	for _, row := range append(l.reviewed(), l.ends()...) {
+	if read := l.options.Certificates; read != nil {
+		l.dated = read(l.ctx, l.answers)
+	}
+	for _, row := range slices.Concat(l.standing(), l.reviewed(), l.ends(), l.attention()) {
 		l.tell("%s: %s", row[0], row[1])
 	}
 	next := 0

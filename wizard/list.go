@@ -27,6 +27,7 @@ type list struct {
 	selected string
 	follow   bool // the screen chooses what is selected, until the person does
 
+	top   int       // the row of the body where it begins
 	drawn drawnList // what the last drawing was made of, with its lines
 
 	filter    input
@@ -52,6 +53,7 @@ func (l *list) pattern() string { return strings.ToLower(strings.TrimSpace(l.fil
 // render draws the list, or the pane of the selected item.
 func (l *list) render(m *model, items []item, width, height int) []string {
 	lines, at := l.lines(m, items)
+	m.listed = l
 	if l.opened && at < len(l.items) {
 		whole := strings.Join(l.items[at].detail(width), "\n") // ids and URLs may be wider than the window
 		return m.window(&l.detail, strings.Split(ansi.Hardwrap(whole, width, true), "\n"), height)
@@ -61,6 +63,7 @@ func (l *list) render(m *model, items []item, width, height int) []string {
 		head = append(head, "/ "+l.prompt(m, width-2)+
 			m.styles.faint.Render("  "+m.words("%d of %d", len(l.items), len(items))))
 	}
+	l.top = m.rows - height + len(head)
 	if l.follow {
 		l.reveal(height - len(head))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -38,10 +39,11 @@ type model struct {
 	document *answers.Document
 	edits    int // so far
 	file     *file
-	side     answers.Side    // decides what the person and another program changed both
-	answers  answers.Answers // of the document when it was last found valid
-	opened   string          // what the engine was opened with, as YAML
-	checked  string          // what the checks of outcome were made with
+	side     answers.Side      // decides what the person and another program changed both
+	answers  answers.Answers   // of the document when it was last found valid
+	opened   string            // what the engine was opened with, as YAML
+	checked  string            // what the checks of outcome were made with
+	same     map[string]string // documents that differ in where the same secrets are kept
 	engine   stage.Engine
 
 	way    []screen
@@ -55,9 +57,12 @@ type model struct {
 	over    []pane   // what lies over the screen; the first takes the keys
 	note    string   // shown in the status line until the next key
 	shown   string   // which lines of the screen's list are in view
+	rows    int      // of the body
+	listed  *list    // that is in view; nil when there is none
 	outcome stage.Outcome
 	spent   bool // the plan of outcome was applied
 	past    past
+	dated   []deployment.End // of certificates in files
 	typed   *remembered
 
 	returning   screen // to go to as soon as the run has ended
@@ -107,6 +112,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return m, tea.Batch(commands...)
 		}
 		return m, m.key(msg)
+	case tea.MouseMsg:
+		return m, m.mouse(msg)
 	case loaded:
 		return m, m.load(msg)
 	case batch:
@@ -128,12 +135,16 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.note = clean(string(msg))
 	case past:
 		m.past = msg
+	case dated:
+		m.dated = msg
 	case asked:
 		m.over = append(m.over, &secretPane{asked: msg})
 	case tryNext:
 		return m, find[*formScreen](m).tryNext(m)
 	case completed:
 		return m, find[*formScreen](m).completed(m, msg)
+	case kept:
+		m.stored(msg)
 	case signsIn:
 		m.over = append(m.over, &signInPane{signsIn: msg})
 	case signedIn:
@@ -281,6 +292,9 @@ func (m *model) View() string {
 	return m.draw()
 }
 
+// windowHead is how many lines stand above the body of the window.
+const windowHead = 3
+
 func (m *model) draw() string {
 	w, h := m.width, m.height
 	m.shown = ""
@@ -294,7 +308,7 @@ func (m *model) draw() string {
 		}
 		return strings.Join(lines[:max(0, min(len(lines), h))], "\n")
 	}
-	const head, foot = 3, 3
+	const head, foot = windowHead, 3
 	rule := m.styles.faint.Render(strings.Repeat("─", w))
 	lines := append(make([]string, 0, h), m.headline(w), m.breadcrumb(w), rule)
 	body := h - head - foot
@@ -307,6 +321,7 @@ func (m *model) draw() string {
 // body is what stands between the head and the foot of the window: height lines.
 func (m *model) body(width, height int) []string {
 	var lines []string
+	m.rows, m.listed = height, nil
 	if len(m.over) > 0 {
 		lines = m.over[0].render(m, width, height)
 	} else {

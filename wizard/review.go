@@ -1,12 +1,14 @@
 package wizard
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
@@ -27,8 +29,17 @@ func (*reviewScreen) actions(m *model) []action {
 	return own
 }
 
-// enter reads what earlier runs left.
-func (*reviewScreen) enter(m *model) tea.Cmd { return m.recall() }
+// enter reads what earlier runs left, and when the certificates in files end.
+func (*reviewScreen) enter(m *model) tea.Cmd {
+	read, a, ctx := m.options.Certificates, m.answers, m.ctx
+	if read == nil {
+		return m.recall()
+	}
+	return tea.Batch(m.recall(), func() tea.Msg { return dated(read(ctx, a)) })
+}
+
+// dated are the ends of certificates in files.
+type dated []deployment.End
 
 func (s *reviewScreen) other(_ *model, k tea.KeyMsg) tea.Cmd {
 	s.scroll.key(k)
@@ -38,7 +49,7 @@ func (s *reviewScreen) other(_ *model, k tea.KeyMsg) tea.Cmd {
 func (s *reviewScreen) render(m *model, width, height int) []string {
 	lines := m.past.notice(m, width)
 	lines = append(lines, "", m.styles.title.Render(m.words("These are the answers:")), "")
-	rows, labels := append(m.reviewed(), m.ends()...), 13
+	rows, labels := slices.Concat(m.standing(), m.reviewed(), m.ends(), m.attention()), 13
 	for _, row := range rows {
 		labels = max(labels, ansi.StringWidth(row[0]))
 	}
@@ -77,12 +88,47 @@ func (m *model) reviewed() (rows [][2]string) {
 
 // ends are the dates on which something that the answers use ends.
 func (m *model) ends() (rows [][2]string) {
-	for _, e := range deployment.Ends(m.answers) {
+	for _, e := range append(deployment.Ends(m.answers), m.dated...) {
 		text := m.words("%s has ended on %s", m.term(e.What), e.Last)
 		if days := int(e.From.Sub(m.options.now()) / (24 * time.Hour)); days > 0 {
 			text = m.words("%s ends on %s, in %s", m.term(e.What), e.Last, m.count(days, "%d day", "%d days"))
 		}
 		rows = append(rows, [2]string{m.words("! Ends"), text})
+	}
+	return rows
+}
+
+// standing says how the deployment stands: its last run, and the checks of this session.
+func (m *model) standing() (rows [][2]string) {
+	if len(m.past.runs) > 0 {
+		e := m.past.runs[0]
+		rows = append(rows, [2]string{m.words("Last run"), m.words("%s of %s: %s", m.term(e.Action),
+			e.Started.Local().Format("2006-01-02 15:04"), m.term(e.Outcome))})
+	}
+	if r := m.outcome.Check; r != nil {
+		rows = append(rows, [2]string{m.words("Checks"), m.words("%d pass, %d warn, %d fail, %d skip, %d error",
+			r.Summary.Pass, r.Summary.Warn, r.Summary.Fail, r.Summary.Skip, r.Summary.Error)})
+	}
+	return rows
+}
+
+// attention are the dates that no calendar has: what the checks of this session found about
+// certificates, and about mail of servers that Exchange Online finds too old.
+func (m *model) attention() (rows [][2]string) {
+	enforcement := check.ID("transport.enforcement")
+	looked := false
+	if r := m.outcome.Check; r != nil {
+		for _, c := range r.Results {
+			found := c.Status == check.StatusFail || c.Status == check.StatusWarn
+			looked = looked || c.ID == enforcement && (found || c.Status == check.StatusPass)
+			if found && (c.ID == enforcement || c.ID.Category() == "certificates") {
+				rows = append(rows, [2]string{m.words("! Attention"), clean(c.Scope) + ": " + clean(m.in(c.Summary))})
+			}
+		}
+	}
+	if m.answers.ExchangeOnline != nil && !looked {
+		rows = append(rows, [2]string{m.words("! Mail"), m.words("since September 2026, Exchange Online delays, then refuses " +
+			"mail of Exchange servers without the updates of October 2025; the checks look at yours")})
 	}
 	return rows
 }

@@ -169,7 +169,7 @@ func (m *model) end(msg finished) tea.Cmd {
 	}
 	s := m.run.screen
 	m.run.cancel()
-	m.run, m.said, m.engine, m.opened = nil, nil, msg.engine, msg.opened
+	m.run, m.said, m.engine, m.opened = nil, nil, msg.engine, m.asNow(msg.opened)
 	m.over = slices.DeleteFunc(m.over, func(p pane) bool { // a question of this run has no reader any more
 		switch p.(type) {
 		case *secretPane, *signInPane:

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -53,6 +54,8 @@ type Options struct {
 	Domain func() string
 	// History lists the earlier runs of the deployment, newest first. May be nil.
 	History func(a answers.Answers) ([]apply.Entry, error)
+	// Certificates says when the certificates in files end. It asks nothing. May be nil.
+	Certificates func(ctx context.Context, a answers.Answers) []deployment.End
 	// Scripts writes a plan as PowerShell into a folder that does not exist yet. May be nil.
 	Scripts func(ctx context.Context, e stage.Engine, p change.Plan, dir string) error
 	// Browse opens a page in the browser of this computer. May be nil.
@@ -85,9 +88,20 @@ func Run(ctx context.Context, o Options) error {
 		o.Out = os.Stdout
 	}
 	m := newModel(ctx, o)
-	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(),
-		tea.WithoutSignalHandler())
+	how := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(),
+		tea.WithoutSignalHandler()}
+	if hasMouse(os.Getenv("TERM")) || runtime.GOOS == "windows" {
+		how = append(how, tea.WithMouseCellMotion())
+	}
+	program := tea.NewProgram(m, how...)
 	_, err := program.Run()
+	return m.part(ctx, err)
+}
+
+// part ends the wizard after the program has ended: by a key, by a signal, or by a terminal that
+// went away.
+func (m *model) part(ctx context.Context, err error) error {
+	o := m.options
 	// What was answered is worth more than how the program ended. Sessions end last: a server may
 	// not answer.
 	defer m.close()

@@ -85,6 +85,9 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 		return writer.writeScripts(ctx, p, planOptions{scripts: dir})
 	}
 	o.Browse = a.browse
+	o.Certificates = func(ctx context.Context, described answers.Answers) []deployment.End {
+		return deployment.CertificateEnds(ctx, described, dir)
+	}
 	o.Domain = func() string { return deployment.MachineDomain(a.Env) }
 	o.History = func(described answers.Answers) ([]apply.Entry, error) {
 		stateDir, err := t.stateDirOf(described, dir)

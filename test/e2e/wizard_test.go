@@ -327,6 +327,26 @@ func TestWizardHangup(t *testing.T) {
 	if after := e.plan(t); len(after.Changes) != 0 {
 		t.Errorf("after the hangup and another apply the plan still has %v", after.Changes)
 	}
+	// In the test, and before a run is undone: nothing is left to lose, and nothing is undone.
+	for _, keys := range [][][2]string{
+		{{"These are the answers", "\r"}, {"enter plan", "\r"}, {"Everything is as it should be", "\r"}, {"Asking", ""}},
+		{{"h history", "h"}, {"undo", "u"}, {"y undoes it", ""}},
+	} {
+		s := e.wizard(t, 100, 30)
+		for _, at := range keys {
+			s.until(time.Minute, at[0])
+			if at[1] != "" {
+				s.press(at[1])
+			}
+		}
+		if err := s.command.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		s.exit(15 * time.Second)
+	}
+	if after := e.plan(t); len(after.Changes) != 0 {
+		t.Errorf("after a hangup in the test and in the history the plan has %v", after.Changes)
+	}
 }
 
 // A run is undone in the wizard, and the first plan is there again.
