@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ type live struct {
 	next   time.Time // of the next round; zero while one runs
 }
 
+// mostSaid is how many different warnings are kept: the newest.
+const mostSaid = 20
+
 // redraw limits how often a table is drawn.
 const redraw = 200 * time.Millisecond
 
@@ -42,6 +46,9 @@ func (l *live) Observe(e observe.Event) {
 			}
 		}
 		l.said = append(l.said, e.Text)
+		if len(l.said) > mostSaid { // some name a time, and differ in each round
+			l.said = slices.Delete(l.said, 0, len(l.said)-mostSaid)
+		}
 	default:
 		return
 	}

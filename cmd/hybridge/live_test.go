@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,5 +100,46 @@ func TestWatchOnATerminal(t *testing.T) {
 	if got.code != exitTimeLimit && got.code != exitCancelled || !strings.Contains(got.out, "\x1b[?7l") ||
 		strings.Count(got.out, "0 of 1 lookups work") == 0 || len(s.called) < 2 {
 		t.Errorf("exit %d, called %v\n%s", got.code, s.called, got.out)
+	}
+}
+
+// heap is how much is in use after a collection.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// An hour of --watch and more: thousands of rounds, each with a warning of its own, leave the memory
+// as it is.
+func TestWatchStaysSmall(t *testing.T) {
+	l := &live{w: io.Discard, style: report.Style{Width: 80}, height: 40, every: time.Second}
+	round := func(n int) {
+		l.Observe(observe.Started{Stage: "test"})
+		for i := range 20 {
+			s := deployment.OK
+			if (i+n)%7 == 0 {
+				s = deployment.Failed
+			}
+			l.Observe(freebusy.Answer{From: "anna@contoso.com", To: "u" + strconv.Itoa(i) + "@contoso.com",
+				Direction: "contoso -> online", Probe: "ews", Status: s, Error: strings.Repeat("x", n%500)})
+		}
+		l.Observe(observe.Warning{Text: "round " + strconv.Itoa(n) + strings.Repeat(" and on", 50)})
+		l.next = time.Now()
+		if n%50 == 0 {
+			l.draw()
+		}
+	}
+	for n := range 200 {
+		round(n)
+	}
+	before := heap()
+	for n := range 4000 {
+		round(200 + n)
+	}
+	if after := heap(); after > before+256<<10 {
+		t.Errorf("4,000 rounds added %d KB", (after-before)>>10)
 	}
 }
