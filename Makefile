@@ -59,7 +59,7 @@ converge:
 # It prints what is taken for what. The suite takes a part.
 diagnosis:
 	DIAGNOSIS=all go test ./pkg/hybrid/deployment -run TestDiagnosis -count=1 -v -timeout 1h | \
-		grep -E 'faults have|pairs have|taken for|is number|^(---|FAIL|ok)'
+		grep -E 'faults (from outside )?have|pairs have|triples have|taken away|taken for|is number|is first of|^(---|FAIL|ok)'
 
 peers:
 	@bash test/peers.sh

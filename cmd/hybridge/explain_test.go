@@ -93,7 +93,7 @@ func TestDiagnosesNameWhatExists(t *testing.T) {
 		if slices.Contains(checks, string(r.ID)) {
 			t.Errorf("%s is a check", r.ID)
 		}
-		for _, id := range r.Checks {
+		for _, id := range slices.Concat(r.Checks, r.Shows) {
 			if !slices.Contains(checks, id) {
 				t.Errorf("%s: there is no check %s", r.ID, id)
 			}

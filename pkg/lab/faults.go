@@ -269,8 +269,19 @@ func Faults() []Fault {
 				"oauth.graph-route", "servers.stale-override", "servers.shifted-times", "servers.delegate-lookups",
 				"servers.override-status"),
 			Diagnosis: "access.role-missing",
-			Title:     "the account may not run Get-SettingOverride in contoso",
-			late:      inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
+			Value:     "Get-SettingOverride",
+			Title:     "the account may not run one cmdlet in contoso, or in Exchange Online (online/CMDLET)",
+			valued: func(l *Lab, value string) error {
+				org := l.contoso().org
+				if cmdlet, online := strings.CutPrefix(value, "online/"); online {
+					org, value = l.tenant.org, cmdlet
+				}
+				if !strings.HasPrefix(value, "Get-") {
+					return fmt.Errorf("fault access.read-right-missing=%s: a Get cmdlet is required", value)
+				}
+				org.Deny(value)
+				return nil
+			},
 		},
 		{
 			ID: "oauth.override-limited", Turns: turns("oauth.overrides"), Diagnosis: "oauth.override-limited",

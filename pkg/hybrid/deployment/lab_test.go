@@ -33,11 +33,17 @@ func openAt(t *testing.T, today func() time.Time, faults ...string) *Deployment 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	a, err := answers.Load(t.Context(), l.Answers())
+	return openIn(t, l.Answers(), today)
+}
+
+// openIn opens the deployment of the answers of a lab that runs: as another process does.
+func openIn(t *testing.T, file string, today func() time.Time) *Deployment {
+	t.Helper()
+	a, err := answers.Load(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test", Now: today})
+	d, err := Open(a, Options{Dir: filepath.Dir(file), StateDir: t.TempDir(), Version: "test", Now: today})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
 // planted is a set-up deployment into which a test plants faults from outside: through remote
@@ -143,7 +145,12 @@ func TestPlantedFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	d := open(t)
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	d := openIn(t, l.Answers(), nil)
 	p, err := d.Plan(t.Context(), &events{})
 	if err != nil {
 		t.Fatal(err)
@@ -154,13 +161,9 @@ func TestPlantedFaults(t *testing.T) {
 	base := &planted{Deployment: d, t: t}
 	base.health, _ = base.state()
 
-	acs := func(p *planted) string { return named(p.forest("Get-AuthServer"), "Type", "ACS") }
-	evo := func(p *planted) string { return named(p.forest("Get-AuthServer"), "Type", "AzureAD") }
-	own := func(p *planted, noun, property string) string {
-		return named(p.online("Get-"+noun), property, "contoso.example")
-	}
-	for _, c := range faultsFromOutside(acs, evo, own) {
+	for _, c := range faultsFromOutside() {
 		t.Run(c.name, func(t *testing.T) {
+			d := openIn(t, l.Answers(), nil) // without the memory of what was just made
 			p := &planted{Deployment: d, t: t, health: base.health}
 			undo := c.plant(p)
 			failed, warned := p.worse()
@@ -228,11 +231,17 @@ type outside struct {
 	name   string
 	plant  func(*planted) (undo func())
 	checks []string // that fail
-	only   bool     // the verdict is all that hybridge gives: an administrator decides
-	broken bool     // lookups fail
+	cause  diagnose.ID
+	only   bool // the verdict is all that hybridge gives: an administrator decides
+	broken bool // lookups fail
 }
 
-func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun, property string) string) []outside {
+func faultsFromOutside() []outside {
+	acs := func(p *planted) string { return named(p.forest("Get-AuthServer"), "Type", "ACS") }
+	evo := func(p *planted) string { return named(p.forest("Get-AuthServer"), "Type", "AzureAD") }
+	own := func(p *planted, noun, property string) string {
+		return named(p.online("Get-"+noun), property, "contoso.example")
+	}
 	set := func(noun string, identity func(*planted) string, pairs ...any) func(*planted) func() {
 		return func(p *planted) func() {
 			p.forest("Set-"+noun, append([]any{"Identity", identity(p)}, pairs...)...)
@@ -262,117 +271,137 @@ func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun
 	const relationship, connector = "OrganizationRelationship", "IntraOrganizationConnector"
 	return []outside{
 		// 28: empty and absent
-		{name: "partner application without linked account",
+		{name: "partner application without linked account", cause: "oauth.linked-account-missing",
 			plant:  set("PartnerApplication", partner, "LinkedAccount", ""),
 			checks: []string{"hybrid.partner-application"}},
-		{name: "Entra auth server without application", plant: set("AuthServer", evo, "ApplicationIdentifier", ""),
+		{name: "Entra auth server without application", cause: "oauth.application-not-active",
+			plant:  set("AuthServer", evo, "ApplicationIdentifier", ""),
 			checks: []string{"hybrid.auth-server-application"}},
 		// 29: the wizard's name and another domain list
-		{name: "relationship of the tenant for another domain",
+		{name: "relationship of the tenant for another domain", cause: "organization.domain-in-no-relationship",
 			plant: tenant(relationship, "DomainNames", "DomainNames",
 				[]string{"elsewhere.example"}), checks: []string{"hybrid.organization-relationship"}},
-		{name: "connector of the tenant for another domain", plant: tenant(connector, "TargetAddressDomains",
-			"TargetAddressDomains", []string{"elsewhere.example"}),
+		{name: "connector of the tenant for another domain", cause: "organization.domain-in-no-relationship",
+			plant: tenant(connector, "TargetAddressDomains",
+				"TargetAddressDomains", []string{"elsewhere.example"}),
 			checks: []string{"hybrid.intra-organization-connector"}},
 		// 30: lookups are broken
-		{name: "EWS policy by user agent in the forest", plant: func(p *planted) func() {
+		{name: "EWS policy by user agent in the forest", cause: "ews.allow-list", plant: func(p *planted) func() {
 			p.forest("Set-OrganizationConfig", "EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList",
 				[]string{"Outlook*"})
 			return func() {
 				p.forest("Set-OrganizationConfig", "EwsApplicationAccessPolicy", nil, "EwsAllowList", nil)
 			}
 		}, only: true},
-		{name: "EWS policy by user agent in the tenant", plant: func(p *planted) func() {
+		{name: "EWS policy by user agent in the tenant", cause: "ews.allow-list", plant: func(p *planted) func() {
 			p.online("Set-OrganizationConfig", "EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList",
 				[]string{"Outlook*"})
 			return func() {
 				p.online("Set-OrganizationConfig", "EwsApplicationAccessPolicy", nil, "EwsAllowList", nil)
 			}
 		}, only: true},
-		{name: "EWS publishes the server's own name", plant: func(p *planted) func() {
+		{name: "EWS publishes the server's own name", cause: "ews.external-url", plant: func(p *planted) func() {
 			directory := p.forest("Get-WebServicesVirtualDirectory")[0]
 			identity, _ := directory.String("Identity")
 			internal, _ := directory.String("InternalUrl")
 			p.forest("Set-WebServicesVirtualDirectory", "Identity", identity, "ExternalUrl", internal)
 			return nil
 		}, checks: []string{"oauth.virtual-directories", "hybrid.web-services-virtual-directory"}},
-		{name: "EWS publishes the address of the other forest", plant: set("WebServicesVirtualDirectory",
-			first("WebServicesVirtualDirectory"), "ExternalUrl", "https://mail.fabrikam.example/EWS/Exchange.asmx"),
+		{name: "EWS publishes the address of the other forest", cause: "ews.external-url",
+			plant: set("WebServicesVirtualDirectory",
+				first("WebServicesVirtualDirectory"), "ExternalUrl", "https://mail.fabrikam.example/EWS/Exchange.asmx"),
 			checks: []string{"oauth.virtual-directories"}},
-		{name: "the Graph route without its permission", plant: func(p *planted) func() {
-			p.forest("Set-AuthServer", "Identity", evo(p), "GraphBaseUrl", "https://graph.microsoft.com")
-			p.forest("New-SettingOverride", "Name", "by hand", "Component", "SettingOverride", "Section",
-				"RouteThroughMSGraph", "Parameters", []string{"Enabled=true"}, "Reason", "trial")
-			return func() {
-				p.forest("Remove-SettingOverride", "Identity", "by hand", "Confirm", false)
-				p.forest("Set-AuthServer", "Identity", evo(p), "GraphBaseUrl", nil)
-			}
-		}, checks: []string{"oauth.graph-route"}, only: true, broken: true},
-		{name: "the auth configuration has another service name", plant: func(p *planted) func() {
-			p.forest("Set-AuthConfig", "ServiceName", "11111111-0000-0ff1-ce00-000000000000")
-			return func() { p.forest("Set-AuthConfig", "ServiceName", "00000002-0000-0ff1-ce00-000000000000") }
-		}, checks: []string{"oauth.auth-config"}, only: true, broken: true},
-		{name: "the auth configuration has another realm", plant: func(p *planted) func() {
+		{name: "the Graph route without its permission", cause: "oauth.graph-permission",
+			plant: func(p *planted) func() {
+				p.forest("Set-AuthServer", "Identity", evo(p), "GraphBaseUrl", "https://graph.microsoft.com")
+				p.forest("New-SettingOverride", "Name", "by hand", "Component", "SettingOverride", "Section",
+					"RouteThroughMSGraph", "Parameters", []string{"Enabled=true"}, "Reason", "trial")
+				return func() {
+					p.forest("Remove-SettingOverride", "Identity", "by hand", "Confirm", false)
+					p.forest("Set-AuthServer", "Identity", evo(p), "GraphBaseUrl", nil)
+				}
+			}, checks: []string{"oauth.graph-route"}, only: true, broken: true},
+		{name: "the auth configuration has another service name", cause: "oauth.service-name",
+			plant: func(p *planted) func() {
+				p.forest("Set-AuthConfig", "ServiceName", "11111111-0000-0ff1-ce00-000000000000")
+				return func() { p.forest("Set-AuthConfig", "ServiceName", "00000002-0000-0ff1-ce00-000000000000") }
+			}, checks: []string{"oauth.auth-config"}, only: true, broken: true},
+		{name: "the auth configuration has another realm", cause: "oauth.realm", plant: func(p *planted) func() {
 			p.forest("Set-AuthConfig", "Realm", "elsewhere.example")
 			return func() { p.forest("Set-AuthConfig", "Realm", nil) }
 		}, checks: []string{"oauth.auth-config"}, only: true, broken: true},
 		// 31: hybridge can set it
-		{name: "EWS takes no tokens", plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
-			"OAuthAuthentication", false), checks: []string{"oauth.virtual-directories"}},
-		{name: "autodiscover takes no tokens", plant: set("AutodiscoverVirtualDirectory",
-			first("AutodiscoverVirtualDirectory"), "OAuthAuthentication", false),
+		{name: "EWS takes no tokens", cause: "oauth.virtual-directory-off",
+			plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
+				"OAuthAuthentication", false), checks: []string{"oauth.virtual-directories"}},
+		{name: "autodiscover takes no tokens", cause: "oauth.virtual-directory-off",
+			plant: set("AutodiscoverVirtualDirectory",
+				first("AutodiscoverVirtualDirectory"), "OAuthAuthentication", false),
 			checks: []string{"oauth.virtual-directories", "hybrid.autodiscover-virtual-directory"}},
-		{name: "EWS publishes nothing", plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
-			"ExternalUrl", nil), checks: []string{"oauth.virtual-directories"}},
-		{name: "EWS is switched off in the forest", plant: organization("EwsEnabled", false),
+		{name: "EWS publishes nothing", cause: "ews.external-url",
+			plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
+				"ExternalUrl", nil), checks: []string{"oauth.virtual-directories"}},
+		{name: "EWS is switched off in the forest", cause: "ews.off-onprem", plant: organization("EwsEnabled", false),
 			checks: []string{"oauth.virtual-directories", "hybrid.organization-ews"}, broken: true},
-		{name: "the override is for another server", plant: set("SettingOverride", first("SettingOverride"), "Server",
-			[]string{"ELSEWHERE"}), checks: []string{"oauth.overrides"}},
-		{name: "the override is for another version", plant: set("SettingOverride", newest, "MinVersion", "15.9.0.0"),
+		{name: "the override is for another server", cause: "oauth.override-limited",
+			plant: set("SettingOverride", first("SettingOverride"), "Server",
+				[]string{"ELSEWHERE"}), checks: []string{"oauth.overrides"}},
+		{name: "the override is for another version", cause: "oauth.override-limited",
+			plant:  set("SettingOverride", newest, "MinVersion", "15.9.0.0"),
 			checks: []string{"oauth.overrides"}},
-		{name: "the override switches it off", plant: set("SettingOverride", newest, "Parameters",
-			[]string{"Enabled=false"}), checks: []string{"hybrid.setting-override"}},
+		{name: "the override switches it off", cause: "oauth.override-limited",
+			plant: set("SettingOverride", newest, "Parameters",
+				[]string{"Enabled=false"}), checks: []string{"hybrid.setting-override"}},
 		// 32: live hybrid objects
-		{name: "connector of the tenant off", plant: tenant(connector, "TargetAddressDomains", "Enabled", false),
+		{name: "connector of the tenant off", cause: "organization.connector-off",
+			plant:  tenant(connector, "TargetAddressDomains", "Enabled", false),
 			checks: []string{"hybrid.intra-organization-connector"}},
-		{name: "connector of the forest off", plant: set(connector, first(connector), "Enabled", false),
+		{name: "connector of the forest off", cause: "organization.connector-off",
+			plant:  set(connector, first(connector), "Enabled", false),
 			checks: []string{"hybrid.intra-organization-connector"}},
-		{name: "relationship of the tenant off", plant: tenant(relationship, "DomainNames", "Enabled", false),
+		{name: "relationship of the tenant off", cause: "organization.relationship-off",
+			plant:  tenant(relationship, "DomainNames", "Enabled", false),
 			checks: []string{"hybrid.organization-relationship"}},
-		{name: "ACS auth server off", plant: set("AuthServer", acs, "Enabled", false),
+		{name: "ACS auth server off", cause: "oauth.auth-server-off", plant: set("AuthServer", acs, "Enabled", false),
 			checks: []string{"hybrid.auth-server"}},
-		{name: "Entra auth server off", plant: set("AuthServer", evo, "Enabled", false),
+		{name: "Entra auth server off", cause: "oauth.auth-server-off", plant: set("AuthServer", evo, "Enabled", false),
 			checks: []string{"hybrid.auth-server"}},
-		{name: "partner application off", plant: set("PartnerApplication", partner, "Enabled", false),
+		{name: "partner application off", cause: "oauth.partner-application-off",
+			plant:  set("PartnerApplication", partner, "Enabled", false),
 			checks: []string{"hybrid.partner-application"}},
-		{name: "consent revoked", plant: func(p *planted) func() {
+		{name: "consent revoked", cause: "oauth.consent-missing", plant: func(p *planted) func() {
 			p.revoke()
 			return nil
 		}, checks: []string{"hybrid.app-role-assignment"}},
-		{name: "service principal off", plant: func(p *planted) func() {
+		{name: "service principal off", cause: "entra.application-disabled", plant: func(p *planted) func() {
 			p.graph("PATCH", "/servicePrincipals", "?$filter=startsWith(displayName,'ExchangeServerApp-')", "",
 				map[string]any{"accountEnabled": false})
 			return nil
 		}, checks: []string{"hybrid.service-principal"}},
-		{name: "keys of the application gone", plant: func(p *planted) func() {
-			p.graph("PATCH", "/applications", "?$filter=startsWith(displayName,'ExchangeServerApp-')", "",
-				map[string]any{"keyCredentials": []any{}})
-			return nil
-		}, checks: []string{"oauth.application", "hybrid.key-credential"}},
+		{name: "keys of the application gone", cause: "oauth.certificate-not-registered",
+			plant: func(p *planted) func() {
+				p.graph("PATCH", "/applications", "?$filter=startsWith(displayName,'ExchangeServerApp-')", "",
+					map[string]any{"keyCredentials": []any{}})
+				return nil
+			}, checks: []string{"oauth.application", "hybrid.key-credential"}},
 		// 34: what the answering side decides
-		{name: "relationship of the forest off", plant: set(relationship, first(relationship), "Enabled", false),
+		{name: "relationship of the forest off", cause: "organization.relationship-off",
+			plant:  set(relationship, first(relationship), "Enabled", false),
 			checks: []string{"hybrid.organization-relationship"}, broken: true},
-		{name: "relationship of the forest without free/busy", plant: set(relationship, first(relationship),
-			"FreeBusyAccessEnabled", false), checks: []string{"hybrid.organization-relationship"}},
-		{name: "relationship of the forest shows nothing", plant: set(relationship, first(relationship),
-			"FreeBusyAccessLevel", "None"), checks: []string{"hybrid.organization-relationship"}},
-		{name: "domains of the Entra auth server gone", plant: set("AuthServer", evo, "DomainName",
-			[]string{"elsewhere.example"}), checks: []string{"hybrid.auth-server-application"}},
-		{name: "EWS of the tenant not set", plant: func(p *planted) func() {
+		{name: "relationship of the forest without free/busy", cause: "organization.relationship-off",
+			plant: set(relationship, first(relationship),
+				"FreeBusyAccessEnabled", false), checks: []string{"hybrid.organization-relationship"}},
+		{name: "relationship of the forest shows nothing", cause: "organization.relationship-off",
+			plant: set(relationship, first(relationship),
+				"FreeBusyAccessLevel", "None"), checks: []string{"hybrid.organization-relationship"}},
+		{name: "domains of the Entra auth server gone", cause: "oauth.auth-server-domains",
+			plant: set("AuthServer", evo, "DomainName",
+				[]string{"elsewhere.example"}), checks: []string{"hybrid.auth-server-application"}},
+		{name: "EWS of the tenant not set", cause: "ews.off-online", plant: func(p *planted) func() {
 			p.online("Set-OrganizationConfig", "EwsEnabled", nil)
 			return nil
 		}, checks: []string{"hybrid.organization-config"}},
-		{name: "EWS of the tenant off", plant: func(p *planted) func() {
+		{name: "EWS of the tenant off", cause: "ews.off-online", plant: func(p *planted) func() {
 			p.online("Set-OrganizationConfig", "EwsEnabled", false)
 			return nil
 		}, checks: []string{"tenant.ews-switch", "hybrid.organization-config"}},

@@ -267,7 +267,7 @@ func decidedBy(e Evidence) []match {
 	text := plain(e.Text)
 	var said, silent []int
 	for i, r := range Rows() {
-		if !slices.Contains(r.Checks, e.Probe) || e.Status == string(check.StatusSkip) && r.Layer != "access" {
+		if !slices.Contains(r.finders(), e.Probe) || e.Status == string(check.StatusSkip) && r.Layer != "access" {
 			continue
 		}
 		words, given := r.says[e.Probe]
@@ -314,6 +314,9 @@ func hints(s Symptom) map[int]hint {
 
 // clears lists the checks that rule a row out: all that would find it ran, and pass.
 func clears(r Row, passed map[string]int, turned map[string]bool, open map[string][]check.Result) []string {
+	if slices.ContainsFunc(r.Shows, func(id string) bool { return turned[id] || len(open[id]) > 0 }) {
+		return nil
+	}
 	var by []string
 	for _, id := range r.Checks {
 		if turned[id] || len(open[id]) > 0 {
@@ -349,7 +352,7 @@ func ranked(left []candidate, items []item) []candidate {
 		for i := range left {
 			more := gain(left[i]) - gain(left[best])
 			if by := cmp.Or(sign(more), cmp.Compare(left[i].confidence, left[best].confidence),
-				cmp.Compare(len(left[best].row.Checks), len(left[i].row.Checks)), // the more special one
+				cmp.Compare(len(left[best].row.finders()), len(left[i].row.finders())), // the more special one
 				cmp.Compare(depth(left[best].row), depth(left[i].row))); by > 0 {
 				best = i
 			}
@@ -420,7 +423,7 @@ func Deciders(symptoms []Symptom) []string {
 			if !named && !breaks(r, s, []string{s.From}) {
 				continue
 			}
-			for _, id := range r.Checks {
+			for _, id := range r.finders() {
 				topic, _, _ := strings.Cut(id, ".")
 				if named || !slices.Contains([]string{"directory", "workmail", "lookups", "hybrid"}, topic) ||
 					topic == "workmail" && (s.From == "workmail" || s.To == "workmail") ||

@@ -134,8 +134,8 @@ func TestEvidence(t *testing.T) {
 // read every user are left out unless an error suggests them.
 func TestDeciders(t *testing.T) {
 	in, out := Deciders([]Symptom{inbound}), Deciders([]Symptom{outbound})
-	if !slices.Contains(in, "autodiscover.answers") || slices.Contains(in, "tenant.ews-switch") ||
-		!slices.Contains(out, "tenant.ews-switch") {
+	if !slices.Contains(in, "autodiscover.answers") || slices.Contains(in, "servers.shifted-times") ||
+		!slices.Contains(out, "servers.shifted-times") {
 		t.Error(in, out)
 	}
 	isSlow := func(id string) bool { return strings.HasPrefix(id, "directory.") }

@@ -43,8 +43,10 @@ type Row struct {
 	Fix       string `yaml:"fix"`
 	// Plan lists the kinds whose resources fix the cause, when hybridge applies them.
 	Plan []string `yaml:"plan"`
-	// Checks lists the checks that find the cause: they decide.
+	// Checks lists the checks that find the cause: they decide. Where all pass, it is another one.
 	Checks []string `yaml:"checks"`
+	// Shows lists checks that can find the cause. A pass does not exclude it.
+	Shows []string `yaml:"shows"`
 	// Says are the words by which a finding of a check shows this cause, where it has several.
 	Says map[string][]string `yaml:"says"`
 	// Seen are sentences of hybridge's own probes: they decide as well.
@@ -61,6 +63,9 @@ type Row struct {
 	texts, vague, seen []pattern
 	says               map[string][]pattern
 }
+
+// finders lists the checks that can find the cause.
+func (r Row) finders() []string { return slices.Concat(r.Checks, r.Shows) }
 
 // The directions.
 const (

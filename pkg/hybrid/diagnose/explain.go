@@ -53,7 +53,7 @@ type Diagnosis struct {
 }
 
 func (r Row) diagnosis(confidence float64, found []string) Diagnosis {
-	return Diagnosis{r.ID, confidence, r.Layer, r.Direction, r.Cause, r.Probe, r.Owner, r.Fix, r.Plan, r.Checks,
+	return Diagnosis{r.ID, confidence, r.Layer, r.Direction, r.Cause, r.Probe, r.Owner, r.Fix, r.Plan, r.finders(),
 		r.ByDesign, found, r.ID.Page()}
 }
 

@@ -41,8 +41,10 @@ func Markdown() []byte {
 		item("texts", quoted(r.Texts))
 		item("only with Exchange", quoted(r.Vague))
 		item("seen by hybridge as", quoted(r.Seen))
-		item("checks", linked(r.Checks, func(c string) string { return "checks.md#" + ID(c).Anchor() }))
-		for _, id := range r.Checks {
+		check := func(c string) string { return "checks.md#" + ID(c).Anchor() }
+		item("checks", linked(r.Checks, check))
+		item("checks that show it and do not exclude it", linked(r.Shows, check))
+		for _, id := range r.finders() {
 			if words := r.Says[id]; len(words) > 0 {
 				item("words of "+id, quoted(words))
 			}
