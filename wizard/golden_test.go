@@ -14,6 +14,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/vt"
 	"github.com/google/go-cmp/cmp"
 	"github.com/muesli/termenv"
 
@@ -52,6 +53,9 @@ func (b *bench) looks(name string, body func(width, height int) []string) {
 					b.Errorf("%s, %s: line %d is %d wide: %s", name, look, i+1, w, line)
 				}
 			}
+			if seen := displayed(width, height, window); !slices.Equal(seen, window) {
+				b.Errorf("%s, %s: a terminal shows something else (-drawn +seen):\n%s", name, look, cmp.Diff(window, seen))
+			}
 			cut := strings.Count(strings.Join(window, ""), "…")
 			if language == msg.English {
 				english = cut
@@ -72,6 +76,22 @@ func (b *bench) looks(name string, body func(width, height int) []string) {
 	b.m.options.Language, b.m.styles = language, mono
 	b.redraw(80, 24)
 	golden(b.T, name, shown.String())
+}
+
+// displayed are the lines that a terminal shows of a window: one that is wider than it thinks, with
+// characters of East Asia for instance, is not the same.
+func displayed(width, height int, window []string) []string {
+	terminal := vt.NewEmulator(width, height)
+	defer terminal.Close()
+	_, _ = terminal.WriteString(strings.Join(window, "\r\n"))
+	lines := strings.Split(terminal.String(), "\n")
+	for i := range window {
+		window[i] = strings.TrimRight(window[i], " ")
+	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " \r")
+	}
+	return lines
 }
 
 // redraw draws the window anew. Screens keep what they drew as long as the width is the same.

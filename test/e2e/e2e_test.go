@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
 	}
+	os.Setenv("HYBRIDGE_LANGUAGE", "en") // that of the tests, whatever that of the person who runs them
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

@@ -35,6 +35,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	os.Setenv("HYBRIDGE_LANGUAGE", "en") // that of the tests
 	code := m.Run()
 	if made.prefix != "" { // only the server of this prefix
 		c := exec.Command(made.server, "--kill")
