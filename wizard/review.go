@@ -88,14 +88,33 @@ func (m *model) reviewed() (rows [][2]string) {
 
 // ends are the dates on which something that the answers use ends.
 func (m *model) ends() (rows [][2]string) {
-	for _, e := range append(deployment.Ends(m.answers), m.dated...) {
-		text := m.words("%s has ended on %s", m.term(e.What), e.Last)
-		if days := int(e.From.Sub(m.options.now()) / (24 * time.Hour)); days > 0 {
-			text = m.words("%s ends on %s, in %s", m.term(e.What), e.Last, m.count(days, "%d day", "%d days"))
+	ends := deployment.Ends(m.answers)
+	var later *deployment.End // the first certificate of those that have time
+	for _, e := range m.dated {
+		switch {
+		case e.From.Sub(m.options.now()) <= soon:
+			ends = append(ends, e)
+		case later == nil || e.Last < later.Last:
+			later = &e
 		}
-		rows = append(rows, [2]string{m.words("! Ends"), text})
+	}
+	for _, e := range ends {
+		rows = append(rows, [2]string{m.words("! Ends"), m.ending(e)})
+	}
+	if later != nil {
+		rows = append(rows, [2]string{m.words("Certificates"), m.ending(*later)})
 	}
 	return rows
+}
+
+// soon is how long before its end each certificate has a line. Of the others, the first has one.
+const soon = 90 * 24 * time.Hour
+
+func (m *model) ending(e deployment.End) string {
+	if days := int(e.From.Sub(m.options.now()) / (24 * time.Hour)); days > 0 {
+		return m.words("%s ends on %s, in %s", m.term(e.What), e.Last, m.count(days, "%d day", "%d days"))
+	}
+	return m.words("%s has ended on %s", m.term(e.What), e.Last)
 }
 
 // standing says how the deployment stands: its last run, and the checks of this session.
