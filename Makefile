@@ -68,6 +68,7 @@ peers:
 # catalogue that is taken from it. The order counts: the pages are made from the schema.
 docs:
 	go test ./pkg/config/answers -run 'TestSchema$$' -count=1 -update
+	go test ./pkg/hybrid/snapshot -run 'TestWords$$' -count=1 -update
 	go test ./templates -run TestPacked -count=1 -update
 	go test ./pkg/config/answers -run 'TestTemplateFiles' -count=1 -update
 	@if [ -e ../shared/reference/exchange-cmdlets.json ]; then \

@@ -45,7 +45,8 @@ func TestCollect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validates(t, schemaComments(t), "snapshot", data); err != nil {
+	comments := schemaComments(t)
+	if err := validates(t, comments, "snapshot", data); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o077 != 0 {
@@ -68,6 +69,50 @@ func TestCollect(t *testing.T) {
 		}
 	}
 
+	// A redacted one is no snapshot of the lab by name, and the file of names leads back.
+	redacted, names := filepath.Join(dir, "redacted.json"), filepath.Join(dir, "names.json")
+	again, err := lab.Start(t.Context(), lab.Options{Dir: filepath.Join(dir, "again"), Users: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = again.Close() })
+	if got := hybridge("collect", "-f", again.Answers(), "--redact", "--names", names, "--output-file", redacted); got.code != 0 {
+		t.Fatalf("collect --redact: %d\n%s", got.code, got.errout)
+	}
+	if data, err := os.ReadFile(redacted); err != nil || bytes.Contains(bytes.ToLower(data), []byte("contoso")) {
+		t.Errorf("contoso is in the redacted snapshot, or %v", err)
+	} else if err := validates(t, comments, "snapshot", data); err != nil {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(names); err != nil || !bytes.Contains(data, []byte(`"contoso":`)) {
+		t.Errorf("the names have no contoso, or %v", err)
+	}
+	if got := hybridge("check", "--snapshot", redacted); got.code != 0 || strings.Contains(got.out, "contoso") {
+		t.Errorf("check of the redacted snapshot: %d\n%s", got.code, got.out)
+	}
+
+	// Files of Export-Clixml: what they lack is unknown.
+	exports := filepath.Join(dir, "exports")
+	if err := os.Mkdir(exports, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	domain := `<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"><Obj RefId="0"><TN RefId="0">` +
+		`<T>Deserialized.Microsoft.Exchange.Data.Directory.SystemConfiguration.AcceptedDomain</T></TN><Props>` +
+		`<S N="Name">contoso.example</S><S N="DomainName">contoso.example</S><B N="Default">true</B>` +
+		`<S N="DomainType">Authoritative</S></Props></Obj></Objs>`
+	if err := os.WriteFile(filepath.Join(exports, "GetAcceptedDomain.xml"), []byte(domain), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	imported := filepath.Join(dir, "imported.json")
+	if got := hybridge("collect", "--import", exports, "--output-file", imported); got.code != 0 ||
+		!strings.Contains(got.errout, "not there, so unknown: ") {
+		t.Fatalf("collect --import: %d\n%s", got.code, got.errout)
+	}
+	if got := hybridge("check", "--snapshot", imported); got.code != exitInconclusive ||
+		!strings.Contains(got.out, "the snapshot does not hold it") {
+		t.Errorf("check of imported files: %d\n%s", got.code, got.out)
+	}
+
 	// What cannot be a snapshot, and what a snapshot cannot be asked, is one clear error.
 	damaged := filepath.Join(dir, "damaged.json")
 	if err := os.WriteFile(damaged, data[:len(data)/2], 0o600); err != nil {
@@ -75,7 +120,7 @@ func TestCollect(t *testing.T) {
 	}
 	for _, wrong := range [][]string{
 		{"check", "--snapshot", damaged}, {"check", "--snapshot", l.Answers()}, {"plan", "--snapshot", "nowhere.json"},
-		{"collect", "-f", l.Answers(), "--only", "dns.*"},
+		{"collect", "-f", l.Answers(), "--only", "dns.*"}, {"collect", "--import", "no-snapshots", "--output-file", "-"},
 	} {
 		if got := hybridge(wrong...); got.code != exitUsage || !strings.Contains(got.errout, "snapshot") {
 			t.Errorf("%v: exit %d: %s", wrong, got.code, got.errout)

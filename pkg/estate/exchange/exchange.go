@@ -48,4 +48,5 @@ type ListChange struct {
 // is absent from the map.
 type Allowance struct {
 	Parameters []string // nil: not known in detail
+	Untold     bool     // whether the caller may run it is unknown
 }

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,54 +167,64 @@ func FuzzObjectJSON(f *testing.F) {
 }
 
 func TestSnapshot(t *testing.T) {
-	answers := map[string]Recorded{
-		"Get-AcceptedDomain": {Objects: []Object{NewObject([]string{"T"}, "contoso.com", "Name", "contoso.com", "Guid",
-			"1"), NewObject([]string{"T"}, "fabrikam.com", "Name", "fabrikam.com")}},
-		"Get-AuthServer":   {Err: &Error{Cmdlet: "Get-AuthServer", Category: "PermissionDenied", Message: "no"}},
-		"Get-RemoteDomain": {},
-	}
-	var text bytes.Buffer
-	if err := WriteSnapshot(&text, answers); err != nil {
-		t.Fatal(err)
-	}
-	s, err := ReadSnapshot(&text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := NewSnapshot(map[string][]Object{
+		"Get-AcceptedDomain": {NewObject([]string{"T"}, "contoso.com", "Name", "contoso.com", "Guid", "1"),
+			NewObject([]string{"T"}, "fabrikam.com", "Name", "fabrikam.com")},
+		"Get-ExchangeCertificate": {NewObject(nil, "", "Identity", "ex1.contoso.com\\0A"),
+			NewObject(nil, "", "Identity", "EX2\\0B")},
+		"Get-RemoteDomain": nil,
+	})
 	ctx := t.Context()
-	if objects, err := s.Run(ctx, Command{Name: "get-accepteddomain"}); err != nil || len(objects) != 2 {
-		t.Errorf("all: %v, %v", objects, err)
-	}
-	one, err := s.Run(ctx, Command{Name: "Get-AcceptedDomain", Parameters: map[string]any{"Identity": "CONTOSO.com"}})
-	if err != nil || len(one) != 1 || one[0].Text != "contoso.com" {
-		t.Errorf("one: %v, %v", one, err)
-	}
-	if none, err := s.Run(ctx, Command{Name: "Get-RemoteDomain"}); err != nil || len(none) != 0 {
-		t.Errorf("none: %v, %v", none, err)
-	}
 	for _, tt := range []struct {
-		cmd Command
-		is  error
+		cmd  Command
+		want int
+		is   error
 	}{
-		{Command{Name: "Get-AcceptedDomain", Parameters: map[string]any{"Identity": "x"}}, ErrNotFound},
-		{Command{Name: "Get-OrganizationConfig"}, ErrNoCmdlet},
-		{Command{Name: "Set-AcceptedDomain"}, ErrReadOnly},
+		{Command{Name: "get-accepteddomain"}, 2, nil},
+		{Command{Name: "Get-AcceptedDomain", Parameters: map[string]any{"Identity": "CONTOSO.com"}}, 1, nil},
+		{Command{Name: "Get-AcceptedDomain", Parameters: map[string]any{"DomainController": "dc1"}}, 2, nil},
+		{Command{Name: "Get-RemoteDomain"}, 0, nil},
+		{Command{Name: "Get-ExchangeCertificate", Parameters: map[string]any{"Server": "EX1"}}, 1, nil},
+		{Command{Name: "Get-ExchangeCertificate", Parameters: map[string]any{"Server": "EX3"}}, 0, ErrNotRecorded},
+		{Command{Name: "Get-AcceptedDomain", Parameters: map[string]any{"Identity": "x"}}, 0, ErrNotRecorded},
+		{Command{Name: "Get-OrganizationConfig"}, 0, ErrNotRecorded},
+		{Command{Name: "Set-AcceptedDomain"}, 0, ErrReadOnly},
 	} {
-		if _, err := s.Run(ctx, tt.cmd); !errors.Is(err, tt.is) {
-			t.Errorf("%s: %v, want %v", tt.cmd.Name, err, tt.is)
+		got, err := s.Run(ctx, tt.cmd)
+		if !errors.Is(err, tt.is) || len(got) != tt.want {
+			t.Errorf("%s: %v, %v, want %d, %v", tt.cmd, got, err, tt.want, tt.is)
 		}
 	}
-	var e *Error
-	if _, err := s.Run(ctx, Command{Name: "Get-AuthServer"}); !errors.As(err, &e) || e.Message != "no" {
-		t.Errorf("recorded error: %v", err)
+	if got, err := s.Allowed(ctx, "Get-X", "New-X"); err != nil || got["Get-X"].Untold || !got["New-X"].Untold {
+		t.Errorf("allowed: %v, %v", got, err)
 	}
-	allowed, err := s.Allowed(ctx, "Get-AcceptedDomain", "Get-AuthServer", "Get-OrganizationConfig")
-	if err != nil || len(allowed) != 1 {
-		t.Errorf("allowed: %v, %v", allowed, err)
-	}
-	for _, bad := range []string{"", "[]", `{"rm -rf": []}`, `{"Get-A": 7}`, `{"Get-A": {"error": null}}`} {
-		if _, err := ReadSnapshot(strings.NewReader(bad)); err == nil {
-			t.Errorf("%q is read as a snapshot", bad)
+}
+
+// The names of files, as HealthChecker and admins write them.
+func TestCmdletOfFile(t *testing.T) {
+	for name, want := range map[string]string{
+		"GetAcceptedDomain": "Get-AcceptedDomain true", "Get-ExchangeCertificate-EX1": "Get-ExchangeCertificate false",
+		"EX1_Get-Queue": "Get-Queue false", "GetSettingOverride1": "Get-SettingOverride false",
+		"get-mailboxdatabase": "Get-MailboxDatabase true", "GetMailboxesOfAll": " false", "TestServiceHealth": " false",
+		"targets": " false",
+	} {
+		cmdlet, exact := Catalogue().CmdletOf(name, OnPremises)
+		if got := fmt.Sprint(cmdlet, " ", exact); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
+}
+
+// FuzzReadCLIXML reads a file that admins send.
+func FuzzReadCLIXML(f *testing.F) {
+	f.Add([]byte(`<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"><Obj RefId="0"><TN RefId="0">` +
+		`<T>Deserialized.X</T></TN><ToString>x</ToString><Props><S N="Name">a</S></Props></Obj></Objs>`))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		objects, err := ReadCLIXML(data)
+		if err != nil {
+			return
+		}
+		_, _ = NewSnapshot(map[string][]Object{"Get-Queue": objects}).Run(context.Background(),
+			Command{Name: "Get-Queue", Parameters: map[string]any{"Server": "a"}})
+	})
 }

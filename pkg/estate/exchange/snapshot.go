@@ -2,95 +2,44 @@ package exchange
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-
-	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // ErrReadOnly is what a Snapshot, or a session for reading, answers to a cmdlet that would change
 // something.
 var ErrReadOnly = errors.New("nothing is changed here, only read")
 
-// Snapshot is a Session that answers from a recording. It never reaches anywhere. Its JSON form is
-// an object of cmdlet names, each with its output objects, or with {"error": {...}} where recording
-// it failed:
-//
-//	{
-//	  "Get-AuthConfig": [{"$types": [], "Realm": ""}],
-//	  "Get-AuthServer": {"error": {"cmdlet": "Get-AuthServer", "message": "..."}}
-//	}
-type Snapshot struct{ answers map[string]Recorded }
+// ErrNotRecorded says that a Snapshot does not hold the answer: it is unknown.
+var ErrNotRecorded = errors.New("it was not recorded")
 
-// Recorded is what one cmdlet gave.
-type Recorded struct {
-	Objects []Object
-	Err     *Error
-}
+// Snapshot is a Session that answers from the objects that Get cmdlets printed: files of
+// Export-Clixml. It never reaches anywhere.
+type Snapshot struct{ answers map[string][]Object }
 
 var _ Session = (*Snapshot)(nil)
 
 // NewSnapshot makes a session of what was recorded, by cmdlet.
-func NewSnapshot(answers map[string]Recorded) *Snapshot {
-	s := &Snapshot{answers: make(map[string]Recorded, len(answers))}
-	for name, r := range answers {
-		s.answers[strings.ToLower(name)] = r
+func NewSnapshot(answers map[string][]Object) *Snapshot {
+	s := &Snapshot{answers: make(map[string][]Object, len(answers))}
+	for name, objects := range answers {
+		s.answers[strings.ToLower(name)] = objects
 	}
 	return s
 }
 
-// ReadSnapshot reads a recording in the JSON form of Snapshot.
-func ReadSnapshot(r io.Reader) (*Snapshot, error) {
-	var raw map[string]json.RawMessage
-	if err := json.NewDecoder(r).Decode(&raw); err != nil {
-		return nil, fmt.Errorf("exchange snapshot: %w", err)
-	}
-	answers := make(map[string]Recorded, len(raw))
-	for name, text := range raw {
-		if !isCmdlet(name) {
-			return nil, fmt.Errorf("exchange snapshot: %q is not a cmdlet's name", link.Line(name))
-		}
-		var recorded Recorded
-		var failure struct {
-			Error *Error `json:"error"`
-		}
-		if err := json.Unmarshal(text, &recorded.Objects); err != nil {
-			if json.Unmarshal(text, &failure) != nil || failure.Error == nil {
-				return nil, fmt.Errorf("exchange snapshot: %s: %w", name, err)
-			}
-			recorded.Err = failure.Error
-		}
-		answers[name] = recorded
-	}
-	return NewSnapshot(answers), nil
-}
+// harmless are the parameters that do not select what is printed.
+var harmless = []string{"ADPropertiesOnly", "Status", "ShowMailboxVirtualDirectories", "DomainController", "ResultSize",
+	"IncludePreExchange2013", "ErrorAction", "WarningAction"}
 
-// WriteSnapshot writes a recording, cmdlets by alphabet.
-func WriteSnapshot(w io.Writer, answers map[string]Recorded) error {
-	raw := make(map[string]any, len(answers))
-	for name, r := range answers {
-		switch {
-		case r.Err != nil:
-			raw[name] = map[string]any{"error": r.Err}
-		case r.Objects == nil:
-			raw[name] = []Object{}
-		default:
-			raw[name] = r.Objects
-		}
-	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(raw)
-}
+// selecting are the properties by which an Identity or a Server finds an object.
+var selecting = []string{"Identity", "Name", "Guid", "DistinguishedName", "Alias", "PrimarySmtpAddress", "UserPrincipalName",
+	"Server", "ServerName", "ServerFqdn", "Fqdn", "MachineName", "OriginatingServer"}
 
-// Run answers a Get- cmdlet. An Identity picks the object of that identity, name, GUID or
-// distinguished name; other parameters, which would say how to ask, are taken to have been given
-// when it was recorded.
+// Run answers a Get cmdlet. An Identity or a Server picks objects. What no recorded object matches
+// is unknown: who recorded may have left it out.
 func (s *Snapshot) Run(ctx context.Context, c Command) ([]Object, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -102,46 +51,55 @@ func (s *Snapshot) Run(ctx context.Context, c Command) ([]Object, error) {
 	if !strings.EqualFold(p.Verb(), "Get") {
 		return nil, fmt.Errorf("%s: %w", p.Name, ErrReadOnly)
 	}
-	r, ok := s.answers[strings.ToLower(p.Name)]
+	objects, ok := s.answers[strings.ToLower(p.Name)]
 	if !ok {
-		return nil, fmt.Errorf("%s: %w: it was not recorded", p.Name, ErrNoCmdlet)
+		return nil, fmt.Errorf("%s: %w", p.Name, ErrNotRecorded)
 	}
-	if r.Err != nil {
-		return nil, r.Err
+	picked := slices.Clone(objects)
+	for name, given := range p.Parameters {
+		fold := func(have string) bool { return strings.EqualFold(have, name) }
+		switch {
+		case slices.ContainsFunc(harmless, fold) || given == nil:
+			continue
+		case !strings.EqualFold(name, "Identity") && !strings.EqualFold(name, "Server"):
+			return nil, fmt.Errorf("%s -%s: %w", p.Name, name, ErrNotRecorded)
+		}
+		identity, ok := Scalar(canonical(given))
+		if !ok {
+			return nil, fmt.Errorf("%s: %s is not a text", p.Name, name)
+		}
+		picked = slices.DeleteFunc(picked, func(o Object) bool { return !picks(o, identity) })
+		if len(picked) == 0 {
+			return nil, fmt.Errorf("%s -%s %s: %w", p.Name, name, identity, ErrNotRecorded)
+		}
 	}
-	given, ok := p.Parameter("Identity")
-	if !ok || given == nil {
-		return slices.Clone(r.Objects), nil
-	}
-	identity, ok := Scalar(canonical(given))
-	if !ok {
-		return nil, fmt.Errorf("%s: Identity is not a text", p.Name)
-	}
-	var found []Object
-	for _, o := range r.Objects {
-		for _, name := range []string{"Identity", "Name", "Guid", "DistinguishedName"} {
-			if v, err := o.String(name); err == nil && strings.EqualFold(v, identity) {
-				found = append(found, o)
-				break
+	return picked, nil
+}
+
+// picks reports whether an object has an identity: whole, or as the server in EX1\name and in
+// ex1.contoso.com.
+func picks(o Object, identity string) bool {
+	for _, name := range selecting {
+		v, err := o.String(name)
+		if err != nil {
+			continue
+		}
+		server, _, _ := strings.Cut(v, "\\")
+		host, _, _ := strings.Cut(v, ".")
+		for _, have := range []string{v, server, host} {
+			if strings.EqualFold(have, identity) {
+				return true
 			}
 		}
 	}
-	if found == nil {
-		return nil, &Error{Cmdlet: p.Name, Category: "ObjectNotFound", Target: identity,
-			ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
-			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found in "+
-				"the snapshot.", identity)}
-	}
-	return found, nil
+	return false
 }
 
-// Allowed reports which of the cmdlets were recorded.
+// Allowed lets every Get cmdlet be asked: Run says what is unknown. Of the others nothing is known.
 func (s *Snapshot) Allowed(_ context.Context, cmdlets ...string) (map[string]Allowance, error) {
 	out := map[string]Allowance{}
 	for _, c := range cmdlets {
-		if r, ok := s.answers[strings.ToLower(c)]; ok && r.Err == nil {
-			out[c] = Allowance{}
-		}
+		out[c] = Allowance{Untold: !strings.HasPrefix(strings.ToLower(c), "get-")}
 	}
 	return out, nil
 }

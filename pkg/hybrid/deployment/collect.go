@@ -88,6 +88,12 @@ func (d *Deployment) roots() *x509.CertPool {
 
 // connected keeps that a connection opens, or why it does not.
 func connected[T any](ctx context.Context, d *Deployment, place string, system fact.System, c *connection[T]) error {
+	if d.files[place] != nil && system == fact.OnPremises {
+		_, err := snapshot.Fill(ctx, d.tape, place, string(system), "connect", func(context.Context) (bool, error) {
+			return true, nil
+		})
+		return err
+	}
 	_, err := snapshot.Read(ctx, d.tape, place, string(system), "connect", func(ctx context.Context) (bool, error) {
 		_, err := c.get(ctx)
 		return err == nil, err
@@ -135,6 +141,8 @@ func (s tapedSession) Run(ctx context.Context, c exchange.Command) ([]exchange.O
 		return session.Run(ctx, c)
 	}
 	switch {
+	case c.Reads() && s.d.files[s.place] != nil && s.system == fact.OnPremises:
+		return s.d.files[s.place].run(ctx, s, c)
 	case c.Reads():
 		return snapshot.Read(ctx, s.d.tape, s.place, string(s.system), c.String(), run)
 	case s.d.tape.Replays():
@@ -145,6 +153,12 @@ func (s tapedSession) Run(ctx context.Context, c exchange.Command) ([]exchange.O
 
 func (s tapedSession) Allowed(ctx context.Context, cmdlets ...string) (map[string]exchange.Allowance, error) {
 	asked := slices.Sorted(slices.Values(cmdlets))
+	if s.d.files[s.place] != nil && s.system == fact.OnPremises {
+		return snapshot.Fill(ctx, s.d.tape, s.place, string(s.system), "Get-Command "+strings.Join(asked, ","),
+			func(ctx context.Context) (map[string]exchange.Allowance, error) {
+				return exchange.NewSnapshot(nil).Allowed(ctx, asked...)
+			})
+	}
 	return snapshot.Read(ctx, s.d.tape, s.place, string(s.system), "Get-Command "+strings.Join(asked, ","),
 		func(ctx context.Context) (map[string]exchange.Allowance, error) {
 			session, err := s.c.get(ctx)
@@ -333,3 +347,9 @@ func (d *Deployment) additions(ctx context.Context, stateDir string) ([]apply.Ad
 			return apply.Additions(stateDir, Kinds())
 		})
 }
+
+// Names are the replaced words of a redacted snapshot.
+type Names = snapshot.Names
+
+// Redact returns a snapshot with other names, and the names.
+func Redact(s Snapshot) (Snapshot, Names, error) { return snapshot.Redact(s) }

@@ -67,7 +67,8 @@ type Deployment struct {
 	now     func() time.Time
 	rules   []check.Rule // what the answers say about findings
 
-	tape *snapshot.Tape // of Collect, or of the snapshot that answers; else nil
+	tape  *snapshot.Tape       // of Collect, or of the snapshot that answers; else nil
+	files map[string]*exported // of Import, by forest; else nil
 
 	names    *dns.Client
 	link     *connection[*link.Link]

@@ -66,7 +66,8 @@ func cmdletRights(at At, system System) *Query[Rights] {
 				if err != nil {
 					return Rights{}, err
 				}
-				return NewRights(cmdlets, names(allowed)), nil
+				asked := slices.DeleteFunc(slices.Clone(cmdlets), func(c string) bool { return allowed[c].Untold })
+				return NewRights(asked, names(allowed)), nil
 			})
 		},
 	}
@@ -74,8 +75,10 @@ func cmdletRights(at At, system System) *Query[Rights] {
 
 func names(allowed map[string]exchange.Allowance) []string {
 	var out []string
-	for name := range allowed {
-		out = append(out, name)
+	for name, a := range allowed {
+		if !a.Untold {
+			out = append(out, name)
+		}
 	}
 	return out
 }

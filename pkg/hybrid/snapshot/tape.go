@@ -94,15 +94,28 @@ func Read[T any](ctx context.Context, t *Tape, place, system, ask string,
 	if t == nil {
 		return live(ctx)
 	}
-	err = t.read(ctx, asked{place, system, ask}, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
+	err = t.read(ctx, asked{place, system, ask}, t.replay, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
 		v, err = live(ctx)
 		return err
 	})
 	return v, err
 }
 
+// Fill is Read for a snapshot that is being made of files: live reads them.
+func Fill[T any](ctx context.Context, t *Tape, place, system, ask string,
+	live func(context.Context) (T, error)) (v T, err error) {
+	err = t.read(ctx, asked{place, system, ask}, false, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
+		v, err = live(ctx)
+		return err
+	})
+	return v, err
+}
+
+// Lacks is the error of a question that a snapshot does not answer.
+func Lacks(place, system, ask string) error { return &missing{asked{place, system, ask}, ""} }
+
 // read puts the answer into v.
-func (t *Tape) read(ctx context.Context, at asked, v reflect.Value, live func(context.Context) error) error {
+func (t *Tape) read(ctx context.Context, at asked, closed bool, v reflect.Value, live func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -110,11 +123,11 @@ func (t *Tape) read(ctx context.Context, at asked, v reflect.Value, live func(co
 	if known {
 		return t.recallInto(kept, v)
 	}
-	if t.replay {
+	if closed {
 		return &missing{at, ""}
 	}
 	err := live(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrNotHeld) {
 		return err
 	}
 	reading, wrong := t.form(at, v, err)
