@@ -61,7 +61,7 @@ var exitCodes = []struct {
 			"hybridge does not retry a refused account in the same run, so that accounts are not locked.",
 	},
 	{
-		exitPending, "changes pending (plan --detailed-exitcode)",
+		exitPending, "changes pending (plan --detailed-exitcode), or made by others (history --drift)",
 		"The live state differs from what should be: review the plan, then apply it.",
 	},
 	{

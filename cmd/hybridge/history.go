@@ -11,16 +11,53 @@ import (
 )
 
 func newHistoryCommand(a app) *cobra.Command {
-	return a.verb(&cobra.Command{
+	var drift bool
+	c := &cobra.Command{
 		Use:     "history [RESULT]...",
 		GroupID: "back",
 		Short:   "List the runs of this deployment",
 		Long: `History lists the runs of apply and rollback, newest first. RESULT is the hybridge-result.json that
 the scripts of plan --scripts wrote, with hybridge-plan.json beside it. History adds what the scripts did as
-a run: apply resumes it, rollback undoes it.`,
+a run: apply resumes it, rollback undoes it.
+
+With --drift, history compares what the runs left with what is live, and shows each object that changed since: the
+values, and who changed them when as far as the audit logs of Exchange say. It exits with 5 when something changed.`,
 		Example: `  hybridge history -f answers.yaml
+  hybridge history --drift -f answers.yaml
   hybridge history scripts/hybridge-result.json -f answers.yaml`,
-	}, report.Documents, runHistory)
+	}
+	c.Flags().BoolVar(&drift, "drift", false, "show what changed since the runs, and who changed it; exit 5 when something did")
+	return a.verb(c, report.Documents, func(ctx context.Context, t *task, results []string) error {
+		if !drift {
+			return runHistory(ctx, t, results)
+		}
+		if len(results) > 0 {
+			return usage("--drift compares all runs: take RESULT up without it first")
+		}
+		return runDrift(ctx, t)
+	})
+}
+
+// runDrift shows what changed since the runs.
+func runDrift(ctx context.Context, t *task) error {
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	found, err := t.deployed.Drift(ctx, t.obs)
+	if err != nil {
+		return err
+	}
+	if err := t.write(found); err != nil {
+		return err
+	}
+	switch {
+	case len(found.Unknown) > 0:
+		return quietly(exitInconclusive)
+	case len(found.Objects) > 0:
+		t.next("%s shows what hybrid needs differently", t.command("plan"))
+		return quietly(exitPending)
+	}
+	return nil
 }
 
 func runHistory(ctx context.Context, t *task, results []string) error {

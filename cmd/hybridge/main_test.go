@@ -74,6 +74,7 @@ forests:
 
 // scripted is a deployment whose every answer a test gives.
 type scripted struct {
+	drift      apply.Drift
 	check      check.Report
 	recheck    check.Report
 	plan       change.Plan
@@ -151,6 +152,10 @@ func (s *scripted) Rotate(ctx context.Context, r deployment.Rotation, obs observ
 func (s *scripted) Collect(ctx context.Context, obs observe.Observer) (deployment.Snapshot, error) {
 	return deployment.Snapshot{APIVersion: "hybridge/v1", Kind: "Snapshot", TakenAt: time.Unix(1, 0).UTC()},
 		s.call(ctx, "collect", obs)
+}
+
+func (s *scripted) Drift(ctx context.Context, obs observe.Observer) (apply.Drift, error) {
+	return s.drift, s.call(ctx, "drift", obs)
 }
 
 func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report,

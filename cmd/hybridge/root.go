@@ -37,6 +37,7 @@ type deployed interface {
 	Notify(ctx context.Context, about report.About, seen []report.Outcome) error
 	Rotate(ctx context.Context, r deployment.Rotation, obs observe.Observer) (change.Plan, error)
 	Collect(ctx context.Context, obs observe.Observer) (deployment.Snapshot, error)
+	Drift(ctx context.Context, obs observe.Observer) (apply.Drift, error)
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 

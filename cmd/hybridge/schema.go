@@ -43,6 +43,7 @@ var published = []struct {
 	{"snapshot", "collect", deployment.Snapshot{}},
 	{"wizard-runs", "collect --hcw-log -o json", deployment.WizardLog{}},
 	{"history", "history -o json", apply.Runs{}},
+	{"drift", "history --drift -o json", apply.Drift{}},
 	{"lab", "lab start -o json", labDocument{}},
 	{"faults", "lab faults -o json", faultsDocument{}},
 	{"version", "version -o json", versionDocument{}},

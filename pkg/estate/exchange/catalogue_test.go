@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "write the generated files anew")
 // the reference.
 const used = `
 AcceptedDomain                   Get New Set Remove
+AdminAuditLog                    Search
 ActiveSyncVirtualDirectory       Get
 AuthConfig                       Get Set
 AuthServer                       Get New Set Remove
@@ -81,6 +82,7 @@ ThrottlingPolicy                 Get
 TransportConfig                  Get Set
 TransportRule                    Get New Set Remove
 TransportService                 Get
+UnifiedAuditLog                  Search
 User                             Get
 WebServicesVirtualDirectory      Get Set
 `

@@ -35,8 +35,11 @@ func (c Command) Verb() string {
 
 // Reads reports whether the cmdlet changes nothing, so that it may be run again.
 func (c Command) Reads() bool {
-	return strings.EqualFold(c.Verb(), "Get") || strings.EqualFold(c.Verb(), "Test")
+	return strings.EqualFold(c.Verb(), "Get") || strings.EqualFold(c.Verb(), "Test") || searches[strings.ToLower(c.Name)]
 }
+
+// searches are the Search cmdlets that only read. Search-Mailbox can delete.
+var searches = map[string]bool{"search-adminauditlog": true, "search-unifiedauditlog": true}
 
 // Parameter returns the value given for a parameter, its name compared without case.
 func (c Command) Parameter(name string) (any, bool) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ReadOnly is a session for reading: it sends Get and Test cmdlets, and nothing that may change
-// something.
+// ReadOnly is a session for reading: it sends Get and Test cmdlets and searches of audit logs, and
+// nothing that may change something.
 func ReadOnly(s Session) Session { return readOnly{s} }
 
 type readOnly struct{ session Session }
@@ -17,7 +17,7 @@ var sends = map[string]bool{"test-mailflow": true, "test-message": true, "test-a
 
 func (r readOnly) Run(ctx context.Context, c Command) ([]Object, error) {
 	name := strings.ToLower(c.Name)
-	if !strings.HasPrefix(name, "get-") && !strings.HasPrefix(name, "test-") || sends[name] {
+	if !c.Reads() || sends[name] {
 		return nil, fmt.Errorf("%s: %w", c.Name, ErrReadOnly)
 	}
 	return r.session.Run(ctx, c)

@@ -55,6 +55,7 @@ type Organization struct {
 	handlers  map[string]Handler
 	onChange  []func(Change)
 	throttles int
+	log       []audited // what the audit log keeps
 	runs      map[string]int
 }
 
@@ -121,6 +122,8 @@ func New(c Config) *Organization {
 	o := &Organization{c: c, records: map[string][]*Record{}, denied: map[string][]string{},
 		handlers: map[string]Handler{}, runs: map[string]int{}}
 	o.handlers["get-exchangediagnosticinfo"] = diagnosticInfo
+	o.handlers["search-adminauditlog"] = searchAdminAudit
+	o.handlers["search-unifiedauditlog"] = searchUnifiedAudit
 	o.handlers["get-federationinformation"] = federationInformation
 	o.handlers["test-organizationrelationship"] = testRelationship
 	o.handlers["enable-organizationcustomization"] = customization

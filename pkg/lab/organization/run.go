@@ -72,14 +72,18 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 	call := Call{Organization: o, Caller: caller, Cmdlet: spec.Name, Parameters: bound,
 		Warn: func(text string) { warnings = append(warnings, text) }}
 	var out []output
+	var failure error
+	defer func() { o.audit(call, failure) }()
 	if handler != nil {
 		objects, err := handler(ctx, call)
+		failure = err
 		for _, e := range objects {
 			out = append(out, output{object: e})
 		}
 		return out, warnings, o.complete(spec.Name, err)
 	}
 	out, changed, err := o.task(ctx, call)
+	failure = err
 	if err != nil {
 		return nil, warnings, o.complete(spec.Name, err)
 	}
