@@ -111,11 +111,10 @@ var certificateChecks = []Check{
 		Reads: fact.List(fact.Auth),
 		Why: "Exchange signs its tokens with this certificate. The tenant must know the same certificate that every " +
 			"server has. When it expires, lookups fail.",
-		Fix: "Stage a new one with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; in a hybrid organization it " +
-			"requires -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig " +
-			"-NewCertificateThumbprint and an effective date two days ahead; " +
-			"run hybridge apply before that date, so that the application knows it. Answer No when asked to " +
-			"overwrite the default SMTP certificate.",
+		Fix: "Stage a new one with hybridge rotate auth-certificate stage, and publish it when every server has it: the " +
+			"tenant knows its key before Exchange signs with it. With MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; " +
+			"in a hybrid organization it requires -IgnoreHybridConfig $true), run hybridge apply before the effective " +
+			"date, so that the application knows it. Answer No when asked to overwrite the default SMTP certificate.",
 		Consider: "Tokens that are signed with the new certificate are refused until every server and Entra know it: " +
 			"lookups and sign-ins to Outlook on the web fail. An effective date two days ahead avoids that.",
 		Run: func(ctx context.Context, in Input) check.Result {
