@@ -25,9 +25,9 @@ type Family struct {
 	Role   string
 	Places []PlaceSort
 	Script Script
-	// Later says when what was written takes effect although a follow-up command (Command.Then)
-	// failed.
-	Later string
+	// Later says what follows when a follow-up command (Command.Then) failed: when what was written
+	// takes effect, or what is missing. A system whose kinds have follow-ups has it.
+	Later func(then Command) string
 }
 
 // PlaceSort is a place of a system, or all that are alike.
@@ -220,7 +220,7 @@ func (p *place[C]) Run(ctx context.Context, c Command) (outputs Properties, err 
 	}
 	for _, then := range c.Then {
 		if _, err := p.system.Run(ctx, client, then); err != nil && p.warn != nil {
-			p.warn(fmt.Sprintf("%s: %s failed (%v); %s", p.name, then.Name, err, p.system.Later))
+			p.warn(fmt.Sprintf("%s: %s failed (%v); %s", p.name, then.Name, err, p.system.Later(then)))
 		}
 	}
 	return out, nil

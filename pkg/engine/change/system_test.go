@@ -16,7 +16,8 @@ type drawer struct {
 }
 
 var drawers = &System[*drawer]{
-	Family: Family{ID: "drawers", Places: []PlaceSort{{Name: "drawer/*"}}, Later: "it shows tomorrow"},
+	Family: Family{ID: "drawers", Places: []PlaceSort{{Name: "drawer/*"}},
+		Later: func(then Command) string { return "it does not " + then.Name + " before tomorrow" }},
 	Run: func(_ context.Context, d *drawer, c Command) (Properties, error) {
 		d.ran = append(d.ran, c.Name)
 		return Properties{"id": "7"}, d.fail[c.Name]
@@ -61,7 +62,7 @@ func TestDeclare(t *testing.T) {
 	if diff := cmp.Diff([]string{"make a", "look"}, d.ran); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"drawer/a: look failed (dark); it shows tomorrow"}, warned); diff != "" {
+	if diff := cmp.Diff([]string{"drawer/a: look failed (dark); it does not look before tomorrow"}, warned); diff != "" {
 		t.Error(diff)
 	}
 	d.fail["make a"] = errors.New("no")

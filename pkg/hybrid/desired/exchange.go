@@ -36,7 +36,12 @@ var Exchange = &change.System[exchange.Session]{
 			Language: "PowerShell", Look: lookCmdlet, Write: writeCmdlet, Joined: joinedText, Identity: "Identity",
 			Name: "Name",
 		},
-		Later: "Exchange takes the setting over by itself within the hour or when its services restart",
+		Later: func(then change.Command) string {
+			if then.Name == "Get-ExchangeDiagnosticInfo" { // it makes servers take a setting over at once
+				return "Exchange takes the setting over by itself within the hour or when its services restart"
+			}
+			return "what it does has not happened: run it by hand"
+		},
 	},
 	Run: runCmdlet,
 }

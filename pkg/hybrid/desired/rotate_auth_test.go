@@ -2,6 +2,7 @@ package desired
 
 import (
 	"crypto/x509"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,16 @@ func TestAttributable(t *testing.T) {
 	} {
 		if attributable(name, accepted) != want {
 			t.Errorf("%q: want %v", name, want)
+		}
+	}
+}
+
+// A refresh that fails is made up for by time. Any other follow-up that fails is not.
+func TestFailedFollowUps(t *testing.T) {
+	for name, want := range map[string]string{"Get-ExchangeDiagnosticInfo": "within the hour",
+		"Enable-ExchangeCertificate": "by hand", updateEmailAddressPolicy: "by hand"} {
+		if got := Exchange.Later(change.Command{Name: name}); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

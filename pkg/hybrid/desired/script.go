@@ -572,7 +572,7 @@ func (s *script) step(i int) []string {
 				lines = append(lines, indent+"    "+line)
 			}
 			lines = append(lines, indent+"} catch {",
-				indent+"    Write-Warning "+quoted(then.Name+" failed. "+k.System().Later+"."),
+				indent+"    Write-Warning "+quoted(then.Name+" failed: "+k.System().Later(then)+"."),
 				indent+"}")
 		}
 	}

@@ -179,7 +179,7 @@ func (s *script) undoStep(i int) []string {
 				lines = append(lines, indent+"    "+line)
 			}
 			lines = append(lines, indent+"} catch {",
-				indent+"    Write-Warning "+quoted(then.Name+" failed. "+k.System().Later+"."), indent+"}")
+				indent+"    Write-Warning "+quoted(then.Name+" failed: "+k.System().Later(then)+"."), indent+"}")
 		}
 	}
 	return append(lines, "        Confirm-Undo", "    }", "}", "Exit-Undo")

@@ -1079,7 +1079,7 @@ try {
                 }
                 $null = Get-ExchangeDiagnosticInfo @then13_1
             } catch {
-                Write-Warning 'Get-ExchangeDiagnosticInfo failed. Exchange takes the setting over by itself within the hour or when its services restart.'
+                Write-Warning 'Get-ExchangeDiagnosticInfo failed: Exchange takes the setting over by itself within the hour or when its services restart.'
             }
             Confirm-Write
         }

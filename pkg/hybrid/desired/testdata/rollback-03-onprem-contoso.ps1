@@ -144,7 +144,7 @@ try {
                 }
                 $null = Get-ExchangeDiagnosticInfo @then2_1_1
             } catch {
-                Write-Warning 'Get-ExchangeDiagnosticInfo failed. Exchange takes the setting over by itself within the hour or when its services restart.'
+                Write-Warning 'Get-ExchangeDiagnosticInfo failed: Exchange takes the setting over by itself within the hour or when its services restart.'
             }
             Confirm-Undo
         }
