@@ -57,11 +57,15 @@ func MachineDomain(env func(string) string) string {
 	return ""
 }
 
+// unset is the realm in the krb5.conf that distributions ship.
+const unset = "athena.mit.edu"
+
 // defaultRealm is default_realm of a krb5.conf.
 func defaultRealm(text string) string {
 	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(line, "="); ok && strings.TrimSpace(name) == "default_realm" {
-			if realm := strings.ToLower(strings.TrimSpace(value)); strings.Contains(realm, ".") {
+			if realm := strings.ToLower(strings.TrimSpace(value)); strings.Contains(realm, ".") &&
+				realm != unset {
 				return realm
 			}
 		}
