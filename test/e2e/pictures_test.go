@@ -107,7 +107,8 @@ var steady = []struct {
 	{regexp.MustCompile(`^(\d+ ms|\d+(\.\d)? s)$`), "12 ms"},
 	{regexp.MustCompile(`/\S+/state/runs/`), "state/runs/"},
 	{regexp.MustCompile(`took \d+(\.\d)? s`), "took 2 s"},
-	{regexp.MustCompile(`ends on \d{4}-\d\d-\d\d, in \d+ days?`), "ends on 2027-04-01"},
+	{regexp.MustCompile(`ends on 2027-04-01, in \d+ days?`), "ends on 2027-04-01"},
+	{regexp.MustCompile(`(transport\.pfx ends on )\d{4}-\d\d-\d\d`), "${1}2027-10-01"},
 }
 
 // latency is a time that is aligned on the right.
