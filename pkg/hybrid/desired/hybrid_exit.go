@@ -29,7 +29,8 @@ type ExitStage struct {
 
 // ExitStages lists the stages in their sequence: what takes over comes before what is removed.
 func ExitStages() []ExitStage {
-	return []ExitStage{nothingNeeded, authorityMoved, namesTurned, mailEnds, lookupsEnd, trustEnds, servicePointsCleared,
+	return []ExitStage{nothingNeeded, authorityMoved, namesTurned, mailEnds, lookupsEnd, trustEnds,
+		servicePointsCleared,
 		recordRemoved}
 }
 
@@ -142,7 +143,8 @@ var servicePointsCleared = ExitStage{
 	Title: "no service connection point leads to the forest",
 	Why: "Outlook on a computer of the domain asks the service connection points first. One that leads to a server " +
 		"that is shut down delays every start.",
-	Fix:   "hybridge plan and hybridge apply clear them: Set-ClientAccessService -AutoDiscoverServiceInternalUri $null.",
+	Fix: "hybridge plan and hybridge apply clear them: Set-ClientAccessService -AutoDiscoverServiceInternalUri " +
+		"$null.",
 	Kinds: []*Kind{clientAccessService},
 	Reads: fact.List(fact.ServicePoints),
 	open: func(ctx context.Context, p *Planner) ([]msg.Text, error) {
@@ -181,12 +183,14 @@ var recordRemoved = ExitStage{
 
 // sayLastServer says what remains when every stage is done. hybridge uninstalls no server.
 func (p *Planner) sayLastServer() {
-	p.Note(msg.Of("%s has left hybrid. The last Exchange server: while Active Directory is the source of any recipient "+
+	p.Note(msg.Of("%s has left hybrid. The last Exchange server: while Active Directory is the source of any "+
+		"recipient "+
 		"(groups, contacts, mail users), keep it, or install the management tools of Exchange on another computer and "+
 		"shut it down. Do not uninstall it: setup takes the attributes of Exchange along that synchronization still "+
 		"reads. When Exchange Online manages every recipient, follow Microsoft's guide for the last server "+
 		"(decommission-last-exchange-server); hybridge does none of it", p.Forest.Name()))
-	p.Note(msg.Of("when no recipient is made on-premises any more, Exchange Online may manage new ones by default. Only "+
+	p.Note(msg.Of("when no recipient is made on-premises any more, Exchange Online may manage new ones by default. "+
+		"Only "+
 		"Microsoft can repair accounts that are made on-premises afterwards: a person decides"),
 		"Set-OrganizationConfig -ExchangeAttributesCloudManagedByDefault")
 }
@@ -194,7 +198,8 @@ func (p *Planner) sayLastServer() {
 var cloudManagedMailbox = Exchange.Declare(Kind{
 	Noun:  "CloudManagedMailbox",
 	Title: "Mailbox whose attributes Exchange Online manages",
-	Why: "The attributes of Exchange of a synchronized account come from Active Directory, until its mailbox is handed " +
+	Why: "The attributes of Exchange of a synchronized account come from Active Directory, until its mailbox is " +
+		"handed " +
 		"over. Name, phone and other attributes still come from there.",
 	Places: []string{Online},
 	Properties: map[string]Property{
@@ -212,7 +217,8 @@ var cloudManagedMailbox = Exchange.Declare(Kind{
 var clientAccessService = Exchange.Declare(Kind{
 	Noun:  "ClientAccessService",
 	Title: "Service connection point of a server",
-	Why: "Active Directory tells computers of the domain where autodiscover is, before DNS is asked. When every mailbox " +
+	Why: "Active Directory tells computers of the domain where autodiscover is, before DNS is asked. When every " +
+		"mailbox " +
 		"is in Exchange Online, none is needed.",
 	Places: []string{OnPremises},
 	Properties: map[string]Property{

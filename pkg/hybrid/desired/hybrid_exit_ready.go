@@ -89,7 +89,8 @@ var nothingNeeded = ExitStage{
 		}
 		for _, c := range outbound {
 			if p.toForest(c) && c.Enabled && (c.Centralized || c.ByRule) {
-				found("the outbound connector %s of the tenant sends mail for other domains through the forest: switch "+
+				found("the outbound connector %s of the tenant sends mail for other domains through the forest: "+
+					"switch "+
 					"centralized transport off, and the transport rules that use the connector", c.Name)
 			}
 		}
@@ -193,7 +194,8 @@ const atATime = 100
 var authorityMoved = ExitStage{
 	ID:    "authority",
 	Title: "Exchange Online manages the attributes of the mailboxes",
-	Why: "While Active Directory is the source of a mailbox's addresses and other attributes of Exchange, they can be " +
+	Why: "While Active Directory is the source of a mailbox's addresses and other attributes of Exchange, they can " +
+		"be " +
 		"changed on-premises alone, with the tools of Exchange there.",
 	Fix: "hybridge plan holds the mailboxes that are left. Where Microsoft Entra Connect synchronizes, its version " +
 		"must be 2.5.190.0 or later.",
@@ -217,13 +219,16 @@ var authorityMoved = ExitStage{
 					"PrimarySmtpAddress": m.Primary, "Identity": m.Primary, "IsExchangeCloudManaged": true})
 		}
 		if left > 0 {
-			p.Note(msg.Of("Microsoft Entra Connect must be of version 2.5.190.0 or later. Change no attribute of Exchange "+
-				"on-premises from a day before on: what is not synchronized yet is lost. Mailboxes to hand over: %d", left))
+			p.Note(msg.Of("Microsoft Entra Connect must be of version 2.5.190.0 or later. Change no attribute of "+
+				"Exchange "+
+				"on-premises from a day before on: what is not synchronized yet is lost. Mailboxes to hand over: %d",
+				left))
 			p.Note(msg.Of("groups and contacts stay with Active Directory until each is converted (Microsoft Graph, " +
 				"onPremisesSyncBehavior, isCloudManaged): the plan converts none"))
 		}
 		if left > atATime {
-			p.Note(msg.Of("a plan holds %d of them. Exchange Online PowerShell hands over many at once; no journal knows of "+
+			p.Note(msg.Of("a plan holds %d of them. Exchange Online PowerShell hands over many at once; no journal "+
+				"knows of "+
 				"these, and the next plan sees them", atATime), "Get-Mailbox -ResultSize Unlimited | Where-Object "+
 				"{ $_.IsDirSynced -and -not $_.IsExchangeCloudManaged } | ForEach-Object { Set-Mailbox -Identity "+
 				"$_.PrimarySmtpAddress -IsExchangeCloudManaged $true }")
@@ -243,14 +248,15 @@ func (p *Planner) forestWith(address string) *fact.Side {
 	return p.set.Forests[0]
 }
 
-// namesTurned waits until DNS leads mail and clients to Exchange Online. The records are the network
-// team's: the stage names them and looks them up.
+// namesTurned waits until DNS leads mail and clients to Exchange Online. The records are the
+// network team's: the stage names them and looks them up.
 var namesTurned = ExitStage{
 	ID:    "dns",
 	Title: "MX and autodiscover lead to Exchange Online",
 	Why: "Mail from outside and clients follow MX and autodiscover. While these lead to the forest, nothing that it " +
 		"answers with may go.",
-	Fix: "Publish the records that the finding names, and wait until their old time to live has passed. With a filter " +
+	Fix: "Publish the records that the finding names, and wait until their old time to live has passed. With a " +
+		"filter " +
 		"in front, let it deliver to Exchange Online, and name the domain in hybrid.filtered.",
 	Reads: fact.List(fact.MailExchangers, fact.MX, fact.AutodiscoverTargets, fact.Hosts, fact.Tenant,
 		fact.AcceptedDomains, fact.OnlineAcceptedDomains),
@@ -278,8 +284,8 @@ var namesTurned = ExitStage{
 	},
 }
 
-// receiving returns the domains whose mail and clients may reach the forest: those of the answers, and
-// the others that the forest accepts and the tenant has verified.
+// receiving returns the domains whose mail and clients may reach the forest: those of the answers,
+// and the others that the forest accepts and the tenant has verified.
 func (p *Planner) receiving(ctx context.Context) ([]string, error) {
 	domains, err := p.domains()
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 var mailEnds = ExitStage{
 	ID:    "mail",
 	Title: "no connector carries mail between the forest and the tenant",
-	Why: "The inbound connector lets mail with the forest's certificate pass as internal mail. When no mail takes that " +
+	Why: "The inbound connector lets mail with the forest's certificate pass as internal mail. When no mail takes " +
+		"that " +
 		"way any more, it is an open door.",
 	Fix:   "hybridge plan and hybridge apply remove them, once MX leads to Exchange Online and no queue holds mail.",
 	Kinds: []*Kind{sendConnector, receiveConnector, inboundConnector, outboundConnector, onPremisesOrganization},
@@ -38,7 +39,8 @@ var mailEnds = ExitStage{
 		}
 		for _, q := range queues {
 			if q.Messages > 0 && !strings.Contains(strings.ToLower(q.Identity), `\shadow\`) {
-				waits = append(waits, msg.Of("the queue %s holds mail (%d), and its connector would go: let it leave, or "+
+				waits = append(waits, msg.Of("the queue %s holds mail (%d), and its connector would go: let it "+
+					"leave, or "+
 					"remove it", q.Identity, q.Messages))
 			}
 		}
@@ -47,15 +49,21 @@ var mailEnds = ExitStage{
 			return waits, nil
 		}
 		if len(p.Forest.Answers.Edge) > 0 {
-			p.Note(msg.Of("Edge servers keep their connectors: end the subscriptions when no mail passes them any more"),
+			p.Note(msg.Of("Edge servers keep their connectors: end the subscriptions when no mail passes them any "+
+				"more"),
 				"Get-EdgeSubscription | Remove-EdgeSubscription")
 		}
-		p.Note(msg.Of("what sends to a server of the forest by its name shows in no configuration. Look who does, before "+
-			"this stage"), "Get-TransportService | Get-MessageTrackingLog -EventId RECEIVE -Start (Get-Date).AddDays(-7) "+
-			"-ResultSize Unlimited | Where-Object Source -eq 'SMTP' | Group-Object OriginalClientIp, ClientIp -NoElement")
+		p.Note(msg.Of("what sends to a server of the forest by its name shows in no configuration. Look who does, "+
+			"before "+
+			"this stage"), "Get-TransportService | Get-MessageTrackingLog -EventId RECEIVE -Start "+
+			"(Get-Date).AddDays(-7) "+
+			"-ResultSize Unlimited | Where-Object Source -eq 'SMTP' | Group-Object OriginalClientIp, ClientIp "+
+			"-NoElement")
 		if p.Answers.Hybrid.LeavesBehind(answers.RemainRelays) {
-			p.Note(msg.Of("what applications and devices still send through the servers (leaveBehind: [relays]) reaches " +
-				"Exchange Online as mail from the internet from then on: it needs a send connector to the internet and a " +
+			p.Note(msg.Of("what applications and devices still send through the servers (leaveBehind: [relays]) " +
+				"reaches " +
+				"Exchange Online as mail from the internet from then on: it needs a send connector to the internet " +
+				"and a " +
 				"place in SPF, and is refused (5.7.68) while RejectDirectSend is on"))
 		}
 		if err := p.sayRelayedDomains(ctx); err != nil {
@@ -66,8 +74,8 @@ var mailEnds = ExitStage{
 	},
 }
 
-// sendsThroughTenant finds connectors by which the forest sends to the internet through Exchange Online.
-// Without the inbound connector, it refuses that mail as relayed.
+// sendsThroughTenant finds connectors by which the forest sends to the internet through Exchange
+// Online. Without the inbound connector, it refuses that mail as relayed.
 func (p *Planner) sendsThroughTenant(ctx context.Context) (waits []msg.Text, err error) {
 	send, err := fact.SendConnectors.In(ctx, p.Forest)
 	if err != nil {
@@ -77,7 +85,8 @@ func (p *Planner) sendsThroughTenant(ctx context.Context) (waits []msg.Text, err
 		if c.Enabled && c.CloudHeader && slices.ContainsFunc(c.AddressSpaces, func(s string) bool {
 			return normalDomain(s) == "*"
 		}) {
-			waits = append(waits, msg.Of("the send connector %s sends mail to the internet through Exchange Online, which "+
+			waits = append(waits, msg.Of("the send connector %s sends mail to the internet through Exchange Online, "+
+				"which "+
 				"would refuse it (5.7.64): give that mail another way, then disable the connector (Set-SendConnector "+
 				"-Enabled $false)", exchange.Quote(c.Name)))
 		}
@@ -85,8 +94,8 @@ func (p *Planner) sendsThroughTenant(ctx context.Context) (waits []msg.Text, err
 	return waits, nil
 }
 
-// sayRelayedDomains names the domains whose unknown recipients Exchange Online passes on: with MX at Exchange
-// Online and no connector to the forest, such mail comes back until it loops (5.4.14).
+// sayRelayedDomains names the domains whose unknown recipients Exchange Online passes on: with MX
+// at Exchange Online and no connector to the forest, such mail comes back until it loops (5.4.14).
 func (p *Planner) sayRelayedDomains(ctx context.Context) error {
 	accepted, err := fact.OnlineAcceptedDomains.In(ctx, p.set.Tenant)
 	if err != nil {
@@ -96,11 +105,13 @@ func (p *Planner) sayRelayedDomains(ctx context.Context) error {
 	for _, d := range accepted {
 		if strings.EqualFold(d.Type, "InternalRelay") && slices.Contains(lower(p.Forest.Answers.Domains), d.Name) {
 			names = append(names, d.Name)
-			commands = append(commands, "Set-AcceptedDomain -Identity "+exchange.Quote(d.Name)+" -DomainType Authoritative")
+			commands = append(commands, "Set-AcceptedDomain -Identity "+exchange.Quote(d.Name)+
+				" -DomainType Authoritative")
 		}
 	}
 	if len(names) > 0 {
-		p.Note(msg.Of("Exchange Online passes mail for recipients that it does not know in %s on, and without the connector "+
+		p.Note(msg.Of("Exchange Online passes mail for recipients that it does not know in %s on, and without the "+
+			"connector "+
 			"that mail loops (5.4.14): make it authoritative when all its recipients are there",
 			strings.Join(names, ", ")), commands...)
 	}
@@ -159,7 +170,8 @@ func (p *Planner) endMail(ctx context.Context) error {
 		}
 	}
 	if record.GUID != "" { // it names the connectors: it goes before them
-		p.Remove(onPremisesOrganization, PlaceOnline, guid, record.Name, reason, change.Properties{"OrganizationGuid": guid},
+		p.Remove(onPremisesOrganization, PlaceOnline, guid, record.Name, reason,
+			change.Properties{"OrganizationGuid": guid},
 			All(PlaceOnline, inboundConnector, outboundConnector)...)
 	}
 	return p.endSending(ctx, coexistence, reason)
@@ -216,7 +228,8 @@ func (p *Planner) endSending(ctx context.Context, coexistence string, reason msg
 var lookupsEnd = ExitStage{
 	ID:    "lookups",
 	Title: "no relationship or connector sends lookups between the forest and the tenant",
-	Why: "Relationships, intra-organization connectors and MRSProxy let the other side ask for calendars and mailboxes. " +
+	Why: "Relationships, intra-organization connectors and MRSProxy let the other side ask for calendars and " +
+		"mailboxes. " +
 		"Without mailboxes on-premises nothing uses them.",
 	Fix: "hybridge plan and hybridge apply remove them.",
 	Kinds: []*Kind{intraOrganizationConnector, organizationRelationship, availabilityAddressSpace,
@@ -245,7 +258,8 @@ var lookupsEnd = ExitStage{
 		}{
 			{intraOrganizationConnector, fact.Connectors, "TargetAddressDomains", p.at(), p.Forest, there},
 			{organizationRelationship, fact.Relationships, "DomainNames", p.at(), p.Forest, there},
-			{intraOrganizationConnector, fact.OnlineConnectors, "TargetAddressDomains", PlaceOnline, p.set.Tenant, domains},
+			{intraOrganizationConnector, fact.OnlineConnectors, "TargetAddressDomains", PlaceOnline, p.set.Tenant,
+				domains},
 			{organizationRelationship, fact.OnlineRelationships, "DomainNames", PlaceOnline, p.set.Tenant, domains},
 		} {
 			live, err := h.query.In(ctx, h.side)
@@ -273,16 +287,18 @@ var lookupsEnd = ExitStage{
 		}
 		for _, e := range endpoints {
 			if len(p.out) > before && e.Moves(normalHost(p.Forest.Answers.Namespace.EWS)) {
-				p.Note(msg.Of("the migration endpoint %s leads to the forest, and holds the password of its account: remove "+
-					"it, hybridge cannot make it again", e.Name), "Remove-MigrationEndpoint -Identity "+exchange.Quote(e.Name))
+				p.Note(msg.Of("the migration endpoint %s leads to the forest, and holds the password of its account: "+
+					"remove "+
+					"it, hybridge cannot make it again", e.Name),
+					"Remove-MigrationEndpoint -Identity "+exchange.Quote(e.Name))
 			}
 		}
 		return waits, nil
 	},
 }
 
-// endHolders plans the removal of the relationships or connectors for some domains. An object that is
-// for other domains too keeps these. It returns what the removal of an object waits for.
+// endHolders plans the removal of the relationships or connectors for some domains. An object that
+// is for other domains too keeps these. It returns what the removal of an object waits for.
 func (p *Planner) endHolders(
 	k *Kind, place, property string, live []fact.Holder, domains []string,
 ) (waits []msg.Text) {
@@ -293,10 +309,12 @@ func (p *Planner) endHolders(
 		switch {
 		case len(ours) == 0:
 		case len(ours) == len(held):
-			p.Remove(k, place, key, h.Name, msg.Of("no mailbox is left in %s to ask for or to ask from", p.Forest.Name()),
+			p.Remove(k, place, key, h.Name,
+				msg.Of("no mailbox is left in %s to ask for or to ask from", p.Forest.Name()),
 				change.Properties{property: ours})
 		case place == PlaceOnline && p.sharedBefore(held):
-			waits = append(waits, msg.Of("%s %q of the tenant is for another forest too: its domains go after those of "+
+			waits = append(waits, msg.Of("%s %q of the tenant is for another forest too: its domains go after those "+
+				"of "+
 				"that forest", k.Noun, h.Name))
 		default:
 			p.reduce(k, place, key, h.Name, msg.Of("no mailbox is left in %s; the other domains stay", p.Forest.Name()),
@@ -331,7 +349,8 @@ func (p *Planner) endMoves(ctx context.Context) error {
 	}
 	for _, d := range directories {
 		if d.MRSProxy && d.Noun == fact.EWSDirectory {
-			p.Remove(mailboxReplicationProxy, p.at(), strings.ReplaceAll(strings.ToLower(d.Identity), `\`, ":"), d.Identity,
+			p.Remove(mailboxReplicationProxy, p.at(), strings.ReplaceAll(strings.ToLower(d.Identity), `\`, ":"),
+				d.Identity,
 				msg.Of("no mailbox moves any more"), change.Properties{"Identity": d.Identity})
 		}
 	}

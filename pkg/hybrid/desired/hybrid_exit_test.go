@@ -112,7 +112,8 @@ func TestExitStages(t *testing.T) {
 		}
 	}
 	relay := func(_ *fact.Set, f *fact.Side) {
-		fact.ReceiveConnectors.Seed(f, []fact.ReceiveConnector{{Identity: `EX1\Scanners`, Server: "EX1", Enabled: true}},
+		fact.ReceiveConnectors.Seed(f,
+			[]fact.ReceiveConnector{{Identity: `EX1\Scanners`, Server: "EX1", Enabled: true}},
 			nil)
 	}
 	mx := func(hosts ...string) func(*fact.Set, *fact.Side) {
@@ -146,7 +147,8 @@ func TestExitStages(t *testing.T) {
 	}{
 		{"more mailboxes than are named", func(_ *fact.Set, f *fact.Side) {
 			fact.LocalMailboxes.Seed(f, fact.Residents{Names: []string{"1", "2", "3", "4", "5", "6"}, More: true}, nil)
-		}, nothingNeeded, nil, "more than 6 mailboxes on-premises, to be moved to Exchange Online first: 1, 2, 3, 4, 5 " +
+		}, nothingNeeded, nil, "more than 6 mailboxes on-premises, to be moved to Exchange Online first: 1, 2, 3, 4, " +
+			"5 " +
 			"and 1 more", false},
 		{"public folders", func(_ *fact.Set, f *fact.Side) {
 			fact.PublicFolderMailboxes.Seed(f, fact.Residents{Names: []string{"PF"}}, nil)
@@ -191,7 +193,8 @@ func TestExitStages(t *testing.T) {
 			fact.SyncedMailboxes.Seed(s.Tenant, []fact.SyncedMailbox{{Primary: "A@elsewhere.example"}}, nil)
 		}, authorityMoved, []string{"online/CloudManagedMailbox/a@elsewhere.example"}, "", false},
 
-		{"MX leads to both", mx("mx.cloud", "mail.contoso.com"), namesTurned, nil, "in place of mail.contoso.com", false},
+		{"MX leads to both", mx("mx.cloud", "mail.contoso.com"), namesTurned, nil, "in place of mail.contoso.com",
+			false},
 		{"MX leads to a filter", mx("mx.filter.example"), namesTurned, nil, "in place of mx.filter.example", false},
 		{"the filter hands over", both(mx("mx.filter.example"), func(s *fact.Set, _ *fact.Side) {
 			s.Answers.Hybrid.Filtered = []string{"contoso.com"}
@@ -205,16 +208,19 @@ func TestExitStages(t *testing.T) {
 
 		{"connectors, and mail in a queue", both(outbound(fact.OutboundConnector{Name: "O"}),
 			func(_ *fact.Set, f *fact.Side) {
-				fact.Queues.Seed(f, []fact.Queue{{Identity: `EX1\12`, Messages: 3}, {Identity: `EX1\Shadow\5`, Messages: 9}}, nil)
+				fact.Queues.Seed(f, []fact.Queue{{Identity: `EX1\12`, Messages: 3},
+					{Identity: `EX1\Shadow\5`, Messages: 9}}, nil)
 			}), mailEnds, nil, `the queue EX1\12 holds mail (3)`, false},
 		{"a connector of another organization", both(outbound(fact.OutboundConnector{Name: "Theirs"}),
 			func(s *fact.Set, _ *fact.Side) {
-				fact.HybridOrganizations.Seed(s.Tenant, []fact.HybridOrganization{{GUID: fabrikam, Outbound: "Theirs"}}, nil)
+				fact.HybridOrganizations.Seed(s.Tenant, []fact.HybridOrganization{{GUID: fabrikam, Outbound: "Theirs"}},
+					nil)
 			}), mailEnds, nil, "", false},
 		{"a send connector for more", func(_ *fact.Set, f *fact.Side) {
 			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "Out", AddressSpaces: []string{
 				"smtp:contoso.mail.onmicrosoft.com;1", "smtp:partner.example;1"}}}, nil)
-		}, mailEnds, []string{"onprem/contoso/SendConnector/contoso.mail.onmicrosoft.com:out -contoso.mail.onmicrosoft.com"},
+		}, mailEnds, []string{"onprem/contoso/SendConnector/contoso.mail.onmicrosoft.com:out " +
+			"-contoso.mail.onmicrosoft.com"},
 			"", false},
 
 		{"a connector on-premises", holders(fact.Connectors, "contoso.mail.onmicrosoft.com"), lookupsEnd,
@@ -258,13 +264,15 @@ func TestExitStages(t *testing.T) {
 		{"a connector to the internet that is off, and one without the tenant", both(outbound(fact.OutboundConnector{
 			Name: "O", Enabled: true}), func(_ *fact.Set, f *fact.Side) {
 			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "All", CloudHeader: true,
-				AddressSpaces: []string{"smtp:*;1"}}, {Name: "Internet", Enabled: true, AddressSpaces: []string{"*"}}}, nil)
+				AddressSpaces: []string{"smtp:*;1"}}, {Name: "Internet", Enabled: true, AddressSpaces: []string{"*"}}},
+				nil)
 		}), mailEnds, []string{"online/OutboundConnector/" + strings.ToLower(contosoOrg) + ":o"}, "", false},
 		{"names that Entra hides", func(s *fact.Set, _ *fact.Side) {
 			fact.TokenNames.Seed(s.Tenant, nil, unknown)
 		}, trustEnds, nil, "", true},
 		{"a service connection point", func(_ *fact.Set, f *fact.Side) {
-			fact.ServicePoints.Seed(f, []fact.ServicePoint{{Server: "EX1", URL: "https://autodiscover.contoso.com"}}, nil)
+			fact.ServicePoints.Seed(f, []fact.ServicePoint{{Server: "EX1", URL: "https://autodiscover.contoso.com"}},
+				nil)
 		}, servicePointsCleared, []string{"onprem/contoso/ClientAccessService/ex1"}, "", false},
 		{"service connection points unread", func(_ *fact.Set, f *fact.Side) {
 			fact.ServicePoints.Seed(f, nil, unknown)
@@ -304,7 +312,8 @@ func TestExitStages(t *testing.T) {
 				}
 			}
 
-			// The plan holds no later stage, and what is unknown leaves the forest out and no other.
+			// The plan holds no later stage, and what is unknown leaves the forest out and no
+			// other.
 			d, err := Derive(t.Context(), set)
 			switch {
 			case tt.err:
@@ -340,7 +349,8 @@ func TestExitOfMailSays(t *testing.T) {
 			contoso := set.Forests[0]
 			set.Answers.Hybrid.LeaveBehind = test.behind
 			fact.OnlineAcceptedDomains.Seed(set.Tenant, []fact.AcceptedDomain{{Name: "contoso.com", Type: test.kind},
-				{Name: "contoso.mail.onmicrosoft.com", Coexistence: true}, {Name: "other.example", Type: "InternalRelay"}},
+				{Name: "contoso.mail.onmicrosoft.com", Coexistence: true},
+				{Name: "other.example", Type: "InternalRelay"}},
 				nil)
 			fact.OutboundConnectors.Seed(set.Tenant, []fact.OutboundConnector{{Name: "O", Enabled: true,
 				Type: "OnPremises", SmartHosts: []string{"mail.contoso.com"}}}, nil)

@@ -18,7 +18,8 @@ import (
 var trustEnds = ExitStage{
 	ID:    "trust",
 	Title: "neither side takes the other's tokens",
-	Why: "The application may open mailboxes of the tenant, and its key lies on servers on-premises. The auth servers " +
+	Why: "The application may open mailboxes of the tenant, and its key lies on servers on-premises. The auth " +
+		"servers " +
 		"let the tenant in. Without lookups nothing uses them.",
 	Fix: "hybridge plan and hybridge apply take them away. The application itself stays, without keys, consents and " +
 		"sign-in: remove it by hand when no rollback is wanted any more.",
@@ -39,7 +40,8 @@ var trustEnds = ExitStage{
 		for _, s := range servers {
 			if strings.EqualFold(s.Realm, id) && s.DefaultEndpoint {
 				waits = append(waits, msg.Of("clients of the forest sign in at the auth server %s (hybrid modern "+
-					"authentication): switch that off first (Set-AuthServer -Identity %s -IsDefaultAuthorizationEndpoint "+
+					"authentication): switch that off first (Set-AuthServer -Identity %s "+
+					"-IsDefaultAuthorizationEndpoint "+
 					"$false)", s.Name, exchange.Quote(s.Name)))
 			}
 		}
@@ -59,7 +61,8 @@ var trustEnds = ExitStage{
 			return nil, err
 		}
 		if len(p.out) > before && !p.retires(answers.RetireSharedKeys) {
-			p.Note(msg.Of("auth certificates at the shared application of Exchange Online go with retire: [sharedKeys]"))
+			p.Note(msg.Of("auth certificates at the shared application of Exchange Online go with retire: " +
+				"[sharedKeys]"))
 		}
 		return nil, nil
 	},
@@ -72,9 +75,10 @@ func (p *Planner) endOverrides(ctx context.Context) error {
 		return err
 	}
 	for _, o := range live {
-		ours := slices.ContainsFunc([]override{dedicatedApplicationOverride, graphRouteOverride}, func(h override) bool {
-			return strings.EqualFold(h.section, o.Section)
-		})
+		ours := slices.ContainsFunc([]override{dedicatedApplicationOverride, graphRouteOverride},
+			func(h override) bool {
+				return strings.EqualFold(h.section, o.Section)
+			})
 		if !ours || strings.HasPrefix(strings.ToLower(o.Name), "flightingserviceoverride") {
 			continue
 		}
@@ -84,8 +88,8 @@ func (p *Planner) endOverrides(ctx context.Context) error {
 	return nil
 }
 
-// endApplication takes keys, consents and sign-in of the dedicated application away. All of it can be
-// given back; a removed application comes back under another id.
+// endApplication takes keys, consents and sign-in of the dedicated application away. All of it can
+// be given back; a removed application comes back under another id.
 func (p *Planner) endApplication(ctx context.Context) error {
 	app, err := fact.DedicatedApplication.In(ctx, p.Forest)
 	if err != nil || app.AppID == "" {
@@ -98,7 +102,8 @@ func (p *Planner) endApplication(ctx context.Context) error {
 	before := len(p.out)
 	name, forest := app.Name, p.Forest.Name()
 	if app.Passwords+app.Federated > 0 {
-		p.Note(msg.Of("the application %s (%s) has other ways to sign in, which hybridge did not make: it stays as it is; "+
+		p.Note(msg.Of("the application %s (%s) has other ways to sign in, which hybridge did not make: it stays as "+
+			"it is; "+
 			"find out who uses it", app.DisplayName, app.AppID))
 		return nil
 	}
@@ -116,7 +121,8 @@ func (p *Planner) endApplication(ctx context.Context) error {
 			change.Properties{"id": app.ID}, One(servicePrincipal, PlaceEntra, name))
 	}
 	if len(p.out) > before {
-		p.Note(msg.Of("the application %s (%s) stays, without keys, consents and sign-in, so that a rollback finds it. Its "+
+		p.Note(msg.Of("the application %s (%s) stays, without keys, consents and sign-in, so that a rollback finds "+
+			"it. Its "+
 			"place on EwsAllowedAppIDs admits nothing. Remove it by hand when no rollback is wanted any more",
 			app.DisplayName, app.AppID), "Remove-MgApplication -ApplicationId "+exchange.Quote(app.ID))
 	}
@@ -159,8 +165,8 @@ func (p *Planner) endServers(ctx context.Context, tenant string, servers []fact.
 	return nil
 }
 
-// endTokenNames takes the hosts of the forest out of the names for which Exchange Online gets tokens.
-// The list is one for all forests, and so is the change of it.
+// endTokenNames takes the hosts of the forest out of the names for which Exchange Online gets
+// tokens. The list is one for all forests, and so is the change of it.
 func (p *Planner) endTokenNames(ctx context.Context) error {
 	live, err := fact.TokenNames.In(ctx, p.set.Tenant)
 	if err != nil {
