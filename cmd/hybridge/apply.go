@@ -88,6 +88,9 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 	if err := t.open(ctx); err != nil {
 		return err
 	}
+	if t.looking { // before the time that a plan takes
+		return deployment.ErrValidateOnly
+	}
 	if len(args) == 0 {
 		if plan, err = t.deployed.Plan(ctx, t.obs); err != nil {
 			return err

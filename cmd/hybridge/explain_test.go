@@ -98,6 +98,13 @@ func TestDiagnosesNameWhatExists(t *testing.T) {
 				t.Errorf("%s: there is no check %s", r.ID, id)
 			}
 		}
+		if _, only, given := strings.Cut(r.Run, "--only "); given {
+			for id := range strings.SplitSeq(only, ",") {
+				if !slices.Contains(checks, id) {
+					t.Errorf("%s: run: there is no check %s", r.ID, id)
+				}
+			}
+		}
 		for _, noun := range r.Plan {
 			if !slices.Contains(kinds, noun) {
 				t.Errorf("%s: there is no kind %s", r.ID, noun)

@@ -37,6 +37,7 @@ func TestFailureIsADocument(t *testing.T) {
 		{"a flag that is none", scripted{}, []string{"check", "--nope"}, exitUsage, "unknown flag"},
 		{"a command that is none", scripted{}, []string{"chekc"}, exitUsage, "chekc"},
 		{"no answers", scripted{}, []string{"check", "-f", "missing.yaml"}, exitUsage, "missing.yaml"},
+		{"an interval of nothing", scripted{test: tested(freebusy.OK)}, []string{"test", "--watch=0s"}, exitUsage, "--watch"},
 		{"a limit", scripted{wait: true}, []string{"test", "--timeout", "10ms"}, exitTimeLimit, "time limit reached"},
 		{"a failed check", scripted{check: checked(fail)}, []string{"check"}, exitFailed, ""},
 		{"a failed lookup", scripted{test: tested(freebusy.Failed)}, []string{"test"}, exitFailed, ""},
@@ -77,6 +78,19 @@ func TestFailureIsADocument(t *testing.T) {
 				t.Errorf("text: the error is among the data: %s", got.out)
 			}
 		})
+	}
+}
+
+// Answers for looking alone are refused before a plan is made, which takes time.
+func TestApplyOfAnswersForLooking(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile+"validateOnly: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{}
+	got := execute(t, s, "", "apply", "-f", file, "--yes")
+	if got.code != exitUsage || !strings.Contains(got.errout, "validateOnly") || len(s.called) > 0 {
+		t.Errorf("exit %d, called %v: %s", got.code, s.called, got.errout)
 	}
 }
 

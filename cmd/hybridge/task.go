@@ -35,6 +35,7 @@ type task struct {
 	progress *report.Progress // nil where the format writes events itself
 	state    string           // directory of journals and the lock
 	deployed deployed
+	looking  bool // the answers file is for looking alone (validateOnly)
 	recalled bool // a snapshot answers in the place of the systems
 	log      *slog.Logger
 	closers  []func() error // after the output's end
@@ -101,6 +102,7 @@ func (t *task) open(ctx context.Context) error {
 
 func (t *task) openWith(a answers.Answers) error {
 	t.is(cmp.Or(t.member, a.Organization))
+	t.looking = a.ValidateOnly
 	dir, err := answersDir(t.answersFile)
 	if err != nil {
 		return err

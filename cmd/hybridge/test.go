@@ -15,6 +15,8 @@ import (
 type testOptions struct {
 	deployment.TestOptions
 	watch time.Duration
+	// --watch is given: without a value, its interval is 30s.
+	watching bool
 }
 
 func newTestCommand(a app) *cobra.Command {
@@ -58,12 +60,18 @@ The same holds for messages; a message is pending while a server puts it off and
 	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
 	return a.fleetVerb(c, testTraits,
-		func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) }, "watch", "from", "to")
+		func(ctx context.Context, t *task, _ []string) error {
+			o.watching = c.Flags().Changed("watch")
+			return runTest(ctx, t, o)
+		}, "watch", "from", "to")
 }
 
 const testTraits = measured | report.Events
 
 func runTest(ctx context.Context, t *task, o testOptions) error {
+	if o.watch < 0 || o.watch == 0 && o.watching {
+		return usage("--watch: an interval of more than 0 is required, such as --watch=30s")
+	}
 	if o.watch > 0 {
 		if _, err := format(t.output, testTraits|report.Rounds); err != nil {
 			return err

@@ -160,23 +160,46 @@ func (v *Validation) byLookup(a answers.Answers) bool {
 	}
 	row, _ := diagnose.Find(diagnose.ID(id))
 	v.Verdict.Cause, v.Verdict.Confidence, v.Verdict.Owner = id, sure, row.Owner
-	v.Verdict.Side = cmp.Or(v.decidedAt(), sideOf(row, answer.Direction, a))
+	v.Verdict.Side = cmp.Or(v.decidedAt(answer.Direction), sideOf(row, answer.Direction, a))
 	v.Verdict.Text = msg.Of("%s does not see %s: %s", answer.From, answer.To, msg.Key(row.Cause))
 	v.Verdict.Next = msg.Key(row.Fix)
 	return true
 }
 
-// decidedAt is the side where a check found the first cause, if one did.
-func (v *Validation) decidedAt() string {
+// decidedAt is the side where a check found the first cause, if one did: a side of the lookup before
+// another one, a failure before a warning.
+func (v *Validation) decidedAt(direction string) string {
 	if v.Ranked == nil || len(v.Ranked.Causes) == 0 {
 		return ""
 	}
+	from, to, _ := strings.Cut(direction, " -> ")
+	found, best := "", -1
 	for _, e := range v.Ranked.Causes[0].Evidence {
-		if strings.Contains(e.Probe, ".") { // a check, not a lookup or a message
-			return sideOfScope(e.Place)
+		if !strings.Contains(e.Probe, ".") { // a lookup or a message, not a check
+			continue
+		}
+		side, rank := sideOfEvidence(e), 0
+		if side == from || side == to {
+			rank += 2
+		}
+		if e.Status == string(check.StatusFail) {
+			rank++
+		}
+		if rank > best {
+			found, best = side, rank
 		}
 	}
-	return ""
+	return found
+}
+
+// sideOfEvidence is the side of what a check found. A check of a kind runs per forest, and also finds
+// the objects that the forest has in the tenant: "1 object is not as planned: NAME at online: Enabled".
+func sideOfEvidence(e diagnose.Evidence) string {
+	if strings.HasPrefix(e.Probe, "hybrid.") && strings.Contains(e.Text, " at "+desired.PlaceOnline) &&
+		!strings.Contains(e.Text, " at "+desired.PlaceForest(e.Place)) {
+		return desired.PlaceOnline
+	}
+	return sideOfScope(e.Place)
 }
 
 // asker is the side where a lookup starts.
@@ -224,6 +247,9 @@ func (v *Validation) byCheck(answers.Answers) bool {
 			Owner: owners[r.ID.Category()], Next: r.Remedy.Text}
 		if v.Verdict.Side == desired.PlaceOnline {
 			v.Verdict.Owner = "Entra"
+		}
+		if causes := diagnose.Decide([]check.Result{r}, nil).Causes; len(causes) > 0 && causes[0].Decided {
+			v.Verdict.Owner = causes[0].Owner // the same as where a lookup failed on account of it
 		}
 		if r.Remedy.Text.IsZero() {
 			v.Verdict.Next = msg.Of("hybridge help %s says more", r.ID)

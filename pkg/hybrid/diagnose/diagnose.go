@@ -47,6 +47,10 @@ type Row struct {
 	Checks []string `yaml:"checks"`
 	// Shows lists checks that can find the cause. A pass does not exclude it.
 	Shows []string `yaml:"shows"`
+	// Run is a command of hybridge that looks at it, where no check alone decides.
+	Run string `yaml:"run"`
+	// Outside marks a cause that nothing of hybridge looks at: a person does, by the probe.
+	Outside bool `yaml:"outside"`
 	// Says are the words by which a finding of a check shows this cause, where it has several.
 	Says map[string][]string `yaml:"says"`
 	// Seen are sentences of hybridge's own probes: they decide as well.
@@ -66,6 +70,17 @@ type Row struct {
 
 // finders lists the checks that can find the cause.
 func (r Row) finders() []string { return slices.Concat(r.Checks, r.Shows) }
+
+// command is the command of hybridge that looks whether it is this cause; "" where a person does.
+func (r Row) command() string {
+	switch {
+	case r.Run != "":
+		return r.Run
+	case len(r.Checks)+len(r.Shows) > 0:
+		return "hybridge check --only " + strings.Join(r.finders(), ",")
+	}
+	return ""
+}
 
 // The directions.
 const (

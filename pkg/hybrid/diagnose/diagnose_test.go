@@ -26,6 +26,10 @@ func TestRows(t *testing.T) {
 				t.Errorf("%s: %s %q", r.ID, name, text)
 			}
 		}
+		// Each row says what of hybridge looks at it, or that nothing does.
+		if r.Outside == (r.command() != "") || len(r.Seen) > 0 && r.Outside {
+			t.Errorf("%s: outside %v, and the command is %q", r.ID, r.Outside, r.command())
+		}
 		switch r.Direction {
 		case AnyDirection, OnlineToOnprem, OnpremToOnline, ForestToForest:
 		default:

@@ -20,6 +20,8 @@ type Explanation struct {
 	Kind string `json:"kind"`
 	// The causes, the most likely first; empty when nothing is known.
 	Diagnoses []Diagnosis `json:"diagnoses"`
+	// The bytes in the middle of a long text that were not looked at; absent when all were.
+	Skipped int `json:"skipped,omitempty"`
 	// What the headers of a message say; absent when the text has none.
 	Message *Message `json:"message,omitempty"`
 }
@@ -44,6 +46,8 @@ type Diagnosis struct {
 	Plan []string `json:"plan,omitempty"`
 	// The checks that find it.
 	Checks []string `json:"checks,omitempty"`
+	// The command of hybridge that looks whether it is this cause; absent where only a person can.
+	Run string `json:"run,omitempty"`
 	// It works as designed: there is nothing to fix.
 	WorksAsDesigned bool `json:"worksAsDesigned,omitempty"`
 	// The parts of the text that show it.
@@ -54,14 +58,14 @@ type Diagnosis struct {
 
 func (r Row) diagnosis(confidence float64, found []string) Diagnosis {
 	return Diagnosis{r.ID, confidence, r.Layer, r.Direction, r.Cause, r.Probe, r.Owner, r.Fix, r.Plan, r.finders(),
-		r.ByDesign, found, r.ID.Page()}
+		r.command(), r.ByDesign, found, r.ID.Page()}
 }
 
 // Explain finds the causes in a text: errors, non-delivery reports, logs, headers of a message.
 // headers says that the text is the headers of a message; they are recognized without it too.
 func Explain(text string, headers bool) Explanation {
 	e := Explanation{APIVersion: "hybridge/v1", Kind: "Explanation", Diagnoses: []Diagnosis{}}
-	text = decoded(text)
+	text, e.Skipped = bounded(failures(decoded(text)))
 	m, causes := readMessage(text, headers)
 	if m != nil {
 		e.Message = m
@@ -77,6 +81,18 @@ func Explain(text string, headers bool) Explanation {
 		}
 	}
 	return e
+}
+
+// ends is how much of the beginning and of the end of a long text is looked at.
+const ends = 1 << 20
+
+// bounded leaves out the middle of a long text. Logs begin with what was tried, and end with why it
+// failed.
+func bounded(text string) (kept string, skipped int) {
+	if len(text) <= 2*ends {
+		return text, 0
+	}
+	return text[:ends] + "\n" + text[len(text)-ends:], len(text) - 2*ends
 }
 
 // most is how many causes are worth reading.

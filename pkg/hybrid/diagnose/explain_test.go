@@ -3,9 +3,12 @@ package diagnose
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
 type source struct {
@@ -62,19 +65,58 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestOrdinary: ordinary sentences, success outputs and unrelated stack traces find nothing.
+// TestOrdinary: ordinary sentences, success outputs, unrelated stack traces and the errors of other
+// products, of mail, calendars, directories and sign-ins among them, find nothing, each one once.
 func TestOrdinary(t *testing.T) {
-	data, err := os.ReadFile("testdata/ordinary.txt")
-	if err != nil {
-		t.Fatal(err)
+	seen := map[string]bool{}
+	for _, name := range []string{"ordinary.txt", "other-products.txt"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for text := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n---\n") {
+			if key := plain(text); seen[key] {
+				t.Errorf("%q is there twice", text)
+			} else {
+				seen[key] = true
+			}
+			if e := Explain(text, false); len(e.Diagnoses) > 0 {
+				t.Errorf("%q finds %s %v", text, e.Diagnoses[0].ID, e.Diagnoses[0].Found)
+			}
+		}
 	}
-	texts := strings.Split(strings.TrimSpace(string(data)), "\n---\n")
-	if len(texts) < 200 {
-		t.Errorf("%d texts, want 200", len(texts))
+	if len(seen) < 280 {
+		t.Errorf("%d texts, want 280", len(seen))
 	}
-	for _, text := range texts {
-		if e := Explain(text, false); len(e.Diagnoses) > 0 {
-			t.Errorf("%q finds %s %v", text, e.Diagnoses[0].ID, e.Diagnoses[0].Found)
+}
+
+// A long text is bounded, and says so: what is at its end is found, what is in its middle is not.
+func TestLongTexts(t *testing.T) {
+	noise := strings.Repeat("q7Zx p0Lm 9vKd ", 200_000)
+	for name, tt := range map[string]struct {
+		text    string
+		found   bool
+		skipped bool
+	}{
+		"short":         {"Missing signing certificate", true, false},
+		"at the end":    {noise + noise + "\nMissing signing certificate\n", true, true},
+		"in the middle": {noise + "\nMissing signing certificate\n" + noise, false, true},
+		"a log": {strings.Repeat("2024.01.31 20:44:19.769 *INFO* 10277 [Client=UX, Thread=10] fine\n", 60_000) +
+			"2024.01.31 20:44:20.769 *ERROR* 10277 [Client=UX, Thread=10] HCW8064\n" +
+			strings.Repeat("2024.01.31 20:44:21.769 *INFO* 10277 [Client=UX, Thread=10] fine\n", 60_000), true, false},
+	} {
+		e := Explain(tt.text, false)
+		if len(e.Diagnoses) > 0 != tt.found || e.Skipped > 0 != tt.skipped {
+			t.Errorf("%s: %d causes, %d bytes skipped", name, len(e.Diagnoses), e.Skipped)
+		}
+		shown := ""
+		for _, b := range e.View().Blocks {
+			if p, is := b.(report.Paragraph); is {
+				shown += p.Text.String()
+			}
+		}
+		if strings.Contains(shown, "The text is long") != tt.skipped {
+			t.Errorf("%s: shown %q", name, shown)
 		}
 	}
 }

@@ -49,6 +49,12 @@ func Markdown() []byte {
 				item("words of "+id, quoted(words))
 			}
 		}
+		if r.Run != "" {
+			item("run", "`"+r.Run+"`")
+		}
+		if r.Outside {
+			item("run", "no command of hybridge looks at this; a person does, by the probe")
+		}
 		item("plan", linked(r.Plan, func(k string) string { return "kinds.md#" + strings.ToLower(k) }))
 	}
 	return []byte(b.String())

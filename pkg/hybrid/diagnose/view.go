@@ -17,6 +17,11 @@ func (e Explanation) View() report.View {
 	for _, d := range e.Diagnoses {
 		v.Blocks = append(v.Blocks, d.finding())
 	}
+	if e.Skipped > 0 {
+		v.Blocks = append(v.Blocks, report.Paragraph{Label: msg.Of("note"), Tone: report.Caution, Text: msg.Of(
+			"The text is long: its first and last MB were looked at, and %s MB between them were not.",
+			msg.Number((e.Skipped+1<<20-1)>>20))})
+	}
 	switch n := len(e.Diagnoses); {
 	case n > 0:
 		v.Summary = report.Summary{Lead: msg.Of("Causes:"), Counts: []report.Count{
@@ -44,8 +49,10 @@ func (d Diagnosis) finding() report.Finding {
 	add(msg.Of("owner"), msg.Key(d.Owner))
 	add(msg.Of("probe"), msg.Key(d.Probe))
 	add(msg.Of("fix"), msg.Key(d.Fix))
-	if len(d.Checks) > 0 {
-		add(msg.Of("checks"), msg.Plain(strings.Join(d.Checks, ", ")))
+	if d.Run == "" {
+		add(msg.Of("run"), msg.Of("No command of hybridge looks at this. A person does, by the probe."))
+	} else {
+		add(msg.Of("run"), msg.Plain(d.Run))
 	}
 	if len(d.Plan) > 0 {
 		add(msg.Of("plan"), msg.Plain(strings.Join(d.Plan, ", ")))
@@ -98,6 +105,9 @@ func (v Verdict) Notes() []report.Block {
 		}
 		if !c.Decided && len(c.Checks) == 0 {
 			add(msg.Of("probe"), msg.Key(c.Probe), report.Plain)
+			if c.Run != "" {
+				add(msg.Of("run"), msg.Plain(c.Run), report.Plain)
+			}
 		}
 		add(msg.Of("owner"), msg.Key(c.Owner), report.Plain)
 		add(msg.Of("fix"), msg.Key(c.Fix), report.Plain)
