@@ -117,7 +117,8 @@ func (d *Deployment) authors(ctx context.Context, facts *fact.Set, left []apply.
 		}
 		for _, o := range objects {
 			for _, e := range events {
-				if e.At.After(o.At) && slices.Contains(writesOf(o.Kind), e.Cmdlet) && e.About(o.Name, identities[o.ID]) {
+				if e.At.After(o.At) && slices.Contains(writesOf(o.Kind), e.Cmdlet) &&
+					e.About(o.Name, identities[o.ID]) {
 					o.By = append(o.By, apply.Author{At: e.At.UTC(), Who: e.Who, Cmdlet: e.Cmdlet})
 				}
 			}

@@ -143,7 +143,8 @@ func (r *restoring) plan(o hcw.Overwritten, f found, was any) bool {
 	}
 	if want, wanted := res.Properties[f.property]; wanted {
 		if len(change.Secrets(want)) > 0 || !p.InEffect(want, was) {
-			return r.note(o, f.place, msg.Of("hybrid needs it as the wizard set it, and the next plan would change it back"))
+			return r.note(o, f.place, msg.Of("hybrid needs it as the wizard set it, and the next plan would change it "+
+				"back"))
 		}
 		if p.Write == change.Merge {
 			was = p.Merged(want, was)

@@ -106,7 +106,9 @@ func readLog(in *bufio.Reader) (Run, error) {
 var (
 	code = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bHCW\s?(8\d{3})\b`) })
 	// Version of the wizard or of the agent: 17.0.6981.0.
-	version = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(\d{2}\.\d{1,2}\.\d{1,5}\.\d{1,5})\b`) })
+	version = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\b(\d{2}\.\d{1,2}\.\d{1,5}\.\d{1,5})\b`)
+	})
 )
 
 // add takes one line with its continuation.
@@ -118,10 +120,9 @@ func (x *logReader) add(l Line, body string, count int) {
 	if !l.At.IsZero() {
 		r.Ended = moment(l.At)
 	}
-	if r.Version == "" && count < 200 && strings.Contains(body, "ersion") {
-		if m := version().FindString(body); m != "" && (strings.Contains(body, "ybrid") || strings.Contains(body, "HCW")) {
-			r.Version = m
-		}
+	names := strings.Contains(body, "ybrid") || strings.Contains(body, "HCW")
+	if r.Version == "" && count < 200 && names && strings.Contains(body, "ersion") {
+		r.Version = version().FindString(body)
 	}
 	x.workflow(l)
 	x.failure(l, body)
@@ -348,7 +349,8 @@ func clean(s string) string {
 // secretText are texts that may be secrets: tokens, and the values of parameters of such names.
 var secretText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|\b(Bearer|Basic) [\w.~+/=-]{8,}|` +
-		`(-\w*(?:Password|Secret|Token|Credential|FileData|CertificateData|PrivateKey)\w*:? )('(?:[^']|'')*'?|\([^)]*\)?|[^\s-]\S*)`)
+		`(-\w*(?:Password|Secret|Token|Credential|FileData|CertificateData|PrivateKey)\w*:? )` +
+		`('(?:[^']|'')*'?|\([^)]*\)?|[^\s-]\S*)`)
 })
 
 func withoutSecrets(s string) string {

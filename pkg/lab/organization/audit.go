@@ -94,8 +94,9 @@ func searchAdminAudit(_ context.Context, c Call) ([]exchange.Object, error) {
 		if only, given := c.Parameters["IsSuccess"].(bool); given && only != (e.failure == "") {
 			continue
 		}
-		out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Management.SystemConfigurationTasks.AdminAuditLogEvent"},
-			"", "ObjectModified", e.object, "CmdletName", e.cmdlet, "Caller", c.Organization.c.FQDN+"/Users/"+e.caller,
+		out = append(out, exchange.NewObject([]string{
+			"Microsoft.Exchange.Management.SystemConfigurationTasks.AdminAuditLogEvent"}, "",
+			"ObjectModified", e.object, "CmdletName", e.cmdlet, "Caller", c.Organization.c.FQDN+"/Users/"+e.caller,
 			"Succeeded", e.failure == "", "Error", e.failure, "RunDate", e.at,
 			"OriginatingServer", firstLabel(c.Organization.c.Host)+" (15.02.2562.053)"))
 	}
