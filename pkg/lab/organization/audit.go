@@ -76,7 +76,8 @@ func (o *Organization) search(c Call, cmdlets string) ([]audited, error) {
 	defer o.mu.Unlock()
 	var out []audited
 	for _, e := range slices.Backward(o.log) {
-		if !e.at.Before(from.Add(-time.Second)) && !e.at.After(to) && (len(names) == 0 || containsFold(names, e.cmdlet)) {
+		within := !e.at.Before(from.Add(-time.Second)) && !e.at.After(to)
+		if within && (len(names) == 0 || containsFold(names, e.cmdlet)) {
 			out = append(out, e)
 		}
 	}
@@ -112,7 +113,8 @@ func searchUnifiedAudit(_ context.Context, c Call) ([]exchange.Object, error) {
 		data, _ := json.Marshal(map[string]any{"CreationTime": e.at.Format("2006-01-02T15:04:05"), "Operation": e.cmdlet,
 			"RecordType": 1, "ResultStatus": map[bool]string{true: "True", false: "False"}[e.failure == ""],
 			"UserId": e.caller, "ObjectId": e.object, "Workload": "Exchange"})
-		out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Data.ApplicationLogic.UnifiedAuditLogEvent"}, "",
+		out = append(out, exchange.NewObject([]string{
+			"Microsoft.Exchange.Data.ApplicationLogic.UnifiedAuditLogEvent"}, "",
 			"RecordType", "ExchangeAdmin", "CreationDate", e.at, "UserIds", e.caller, "Operations", e.cmdlet,
 			"AuditData", string(data), "ResultIndex", int64(i+1), "ResultCount", int64(len(found))))
 	}
