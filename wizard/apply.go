@@ -252,7 +252,8 @@ func (s *applyScreen) made(m *model, changes []change.Change, c change.Change, w
 	var held []report.Block
 	if o.Status == apply.Failed {
 		if ids := waiting(changes, c.ID); len(ids) > 0 {
-			it.lines = append(slices.Clip(it.lines), "      "+m.count(len(ids), "%d change waits for it", "%d changes wait for it"))
+			wait := m.count(len(ids), "%d change waits for it", "%d changes wait for it")
+			it.lines = append(slices.Clip(it.lines), "      "+wait)
 			held = append(held, report.Paragraph{Label: msg.Of("waiting for it"),
 				Text: msg.Plain(clean(strings.Join(ids, ", ")))})
 		}

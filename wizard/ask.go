@@ -93,8 +93,8 @@ func (q *secretPane) render(m *model, width, _ int) []string {
 	lines := m.text(width, m.words("hybridge needs the %s.", clean(q.label)))
 	lines = append(lines, "", "> "+q.input.render(m.styles, width-2, true), "")
 	if keys, _ := m.prompted(q.label); len(keys) > 0 {
-		return append(lines, m.text(width, m.words("It is used until you leave, and is not stored. ctrl+k stores it in the "+
-			"keyring of this computer, and writes the reference to it into the answers."))...)
+		return append(lines, m.text(width, m.words("It is used until you leave, and is not stored. "+
+			"ctrl+k stores it in the keyring of this computer, and writes the reference to it into the answers."))...)
 	}
 	return append(lines, m.words("It is used for this run and is not stored."))
 }
@@ -125,8 +125,8 @@ func (h *helpPane) render(m *model, width, height int) []string {
 	for _, a := range append(m.screen.actions(m), always(m)...) {
 		lines = append(lines, m.describe(a))
 	}
-	lines = append(lines, m.describe(on("mouse", "the wheel scrolls, a click selects; with Shift, the terminal selects text",
-		nil)))
+	lines = append(lines, m.describe(on("mouse",
+		"the wheel scrolls, a click selects; with Shift, the terminal selects text", nil)))
 	lines = append(lines, m.describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil)))
 	return m.window(&h.scroll, lines, height)
 }

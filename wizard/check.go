@@ -257,7 +257,8 @@ func (s *checkScreen) finding(m *model, r check.Result, hint string, width int) 
 			blocks = append(blocks, report.Paragraph{Text: f.Summary})
 		}
 		if reads := s.asked(r.ID); len(reads) > 0 {
-			blocks = append(blocks, report.Paragraph{Label: msg.Of("reads"), Text: msg.Plain(strings.Join(reads, "; "))})
+			blocks = append(blocks, report.Paragraph{Label: msg.Of("reads"),
+				Text: msg.Plain(strings.Join(reads, "; "))})
 		}
 		return m.blocks(width, blocks...)
 	}

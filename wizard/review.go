@@ -146,7 +146,8 @@ func (m *model) attention() (rows [][2]string) {
 		}
 	}
 	if m.answers.ExchangeOnline != nil && !looked {
-		rows = append(rows, [2]string{m.words("! Mail"), m.words("since September 2026, Exchange Online delays, then refuses " +
+		rows = append(rows, [2]string{m.words("! Mail"), m.words("since September 2026, Exchange Online " +
+			"delays, then refuses " +
 			"mail of Exchange servers without the updates of October 2025; the checks look at yours")})
 	}
 	return rows

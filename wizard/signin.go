@@ -62,7 +62,8 @@ func (s *signInPane) giveUp(m *model) tea.Cmd {
 
 func (s *signInPane) render(m *model, width, _ int) []string {
 	lines := []string{m.styles.title.Render(m.words("Sign in to %s", clean(s.Tenant))), ""}
-	lines = append(lines, m.text(width, m.words("Open this page in a browser, on any computer, and enter the code:"))...)
+	lines = append(lines, m.text(width,
+		m.words("Open this page in a browser, on any computer, and enter the code:"))...)
 	lines = append(lines, "", "  "+m.styles.title.Render(fit(clean(s.Page), width-2)), "")
 	code := clean(s.Code)
 	for _, line := range large(code, width-2) {
@@ -71,8 +72,8 @@ func (s *signInPane) render(m *model, width, _ int) []string {
 	lines = append(lines, "  "+m.styles.title.Render(fit(code, width-2)), "")
 	left := s.Until.Sub(m.options.now())
 	if left <= 0 {
-		return append(lines, m.text(width, m.words("The code is no longer valid. esc ends this; what needs the sign-in "+
-			"can then be tried again, with another code."))...)
+		return append(lines, m.text(width, m.words("The code is no longer valid. esc ends this; what needs the "+
+			"sign-in can then be tried again, with another code."))...)
 	}
 	return append(lines, m.words("%s left. This page goes when you have signed in.", elapsed(left.Round(time.Second))))
 }

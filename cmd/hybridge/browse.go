@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,8 @@ func (s streams) browse(page string) error {
 	if err != nil {
 		return err
 	}
-	c := exec.Command(command[0], command[1:]...) //nolint:gosec // no shell, and a page that hybridge knows
+	// No shell, and a page that hybridge knows. The browser outlives this program.
+	c := exec.CommandContext(context.Background(), command[0], command[1:]...) //nolint:gosec // see above
 	if err := c.Start(); err != nil {
 		return err
 	}

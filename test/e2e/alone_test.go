@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,10 +144,12 @@ func onStandardPorts(t *testing.T, a answers.Answers) {
 			reply = new(dns.Msg).SetRcode(r, dns.RcodeServerFailure)
 		}
 		q := r.Question[0]
-		if ip := hosts[strings.ToLower(strings.TrimSuffix(q.Name, "."))]; ip != nil && (q.Qtype == dns.TypeA || q.Qtype == dns.TypeAAAA) {
+		if ip := hosts[strings.ToLower(strings.TrimSuffix(q.Name, "."))]; ip != nil &&
+			(q.Qtype == dns.TypeA || q.Qtype == dns.TypeAAAA) {
 			reply = new(dns.Msg).SetReply(r)
 			if q.Qtype == dns.TypeA {
-				reply.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: ip}}
+				head := dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}
+				reply.Answer = []dns.RR{&dns.A{Hdr: head, A: ip}}
 			}
 		}
 		for _, rr := range reply.Answer { // behind an alias
@@ -211,10 +214,11 @@ func (p *person) until(text string) {
 			p.Fatalf("it never showed %q:\n%s", text, shown)
 		}
 		code := shownCode.FindStringSubmatch(shown)
-		if !strings.Contains(shown, "Sign in to") || code == nil || len(p.entered) > 0 && p.entered[len(p.entered)-1] == code[1] {
+		if !strings.Contains(shown, "Sign in to") || code == nil || slices.Contains(p.entered, code[1]) {
 			continue
 		}
-		client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.pool}}}
+		trusts := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.pool}}
+		client := http.Client{Timeout: 20 * time.Second, Transport: trusts}
 		resp, err := client.PostForm(shownPage.FindString(shown), url.Values{"code": {code[1]}, "decision": {"approve"}})
 		if err != nil {
 			p.Fatal(err)
