@@ -158,26 +158,34 @@ func (t *task) collect(ctx context.Context, o collectOptions) (deployment.Snapsh
 	return in.Snapshot, nil
 }
 
-// redact replaces the names of a snapshot, and keeps them in a file that its owner alone reads.
+// redact replaces the names of a snapshot, and keeps them.
 func (t *task) redact(s deployment.Snapshot, file string) (deployment.Snapshot, error) {
 	redacted, names, err := deployment.Redact(s)
-	if err != nil || file == "" {
+	if err != nil {
 		return redacted, err
+	}
+	return redacted, t.keepNames(names, file)
+}
+
+// keepNames writes what stands for what into a file that its owner alone reads.
+func (t *task) keepNames(names deployment.Names, file string) error {
+	if file == "" {
+		return nil
 	}
 	f, err := newOutputFile(file)
 	if err != nil {
-		return redacted, usage("--names: %w", err)
+		return usage("--names: %w", err)
 	}
 	raw, err := report.Compact(names.Words())
 	if err == nil {
 		_, err = f.Write(raw)
 	}
 	if err := errors.Join(err, f.commit()); err != nil {
-		return redacted, fmt.Errorf("write the names: %w", err)
+		return fmt.Errorf("write the names: %w", err)
 	}
 	t.note("wrote %s: %d names; it undoes the redaction, keep it to yourself", report.Sanitize(file),
 		len(names.Words()))
-	return redacted, nil
+	return nil
 }
 
 // fromSnapshot are the flags of verbs that a snapshot can answer.

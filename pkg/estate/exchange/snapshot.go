@@ -35,7 +35,8 @@ var harmless = []string{"ADPropertiesOnly", "Status", "ShowMailboxVirtualDirecto
 	"IncludePreExchange2013", "ErrorAction", "WarningAction"}
 
 // selecting are the properties by which an Identity or a Server finds an object.
-var selecting = []string{"Identity", "Name", "Guid", "DistinguishedName", "Alias", "PrimarySmtpAddress", "UserPrincipalName",
+var selecting = []string{"Identity", "Name", "Guid", "DistinguishedName", "Alias", "PrimarySmtpAddress",
+	"UserPrincipalName",
 	"Server", "ServerName", "ServerFqdn", "Fqdn", "MachineName", "OriginatingServer"}
 
 // Run answers a Get cmdlet. An Identity or a Server picks objects. What no recorded object matches

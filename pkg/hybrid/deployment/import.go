@@ -249,8 +249,8 @@ func answersOf(objects map[string][]exchange.Object) (answers.Answers, error) {
 		}
 	}
 	if len(domains) == 0 {
-		return answers.Answers{}, fmt.Errorf("%w: there is no Get-AcceptedDomain with a domain: name an answers file with "+
-			"--answers FILE", ErrExported)
+		return answers.Answers{}, fmt.Errorf("%w: there is no Get-AcceptedDomain with a domain: name an answers file "+
+			"with --answers FILE", ErrExported)
 	}
 	first = cmp.Or(first, domains[0])
 	host := cmp.Or(webHost(text("Get-WebServicesVirtualDirectory", "ExternalUrl", "InternalUrl")), "mail."+first)

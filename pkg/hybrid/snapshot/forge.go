@@ -36,8 +36,7 @@ type forger struct {
 func isDER(raw []byte) bool {
 	var v asn1.RawValue
 	rest, err := asn1.Unmarshal(raw, &v)
-	return err == nil && len(rest) == 0 && v.Class == asn1.ClassUniversal && v.Tag == asn1.TagSequence && v.IsCompound &&
-		len(raw) > 64
+	return err == nil && len(rest) == 0 && len(raw) > 64 && v.FullBytes[0] == 0x30
 }
 
 // forge finds the certificates of a snapshot and prepares what stands for each.
@@ -78,7 +77,8 @@ func (r *redactor) forge(s Snapshot) (*forger, error) {
 		}
 		f.both(c.RawSubjectPublicKeyInfo, spki)
 		f.digest(keyBits(c.RawSubjectPublicKeyInfo), keyBits(spki))
-		before, after := sha1.Sum(keyBits(c.RawSubjectPublicKeyInfo)), sha1.Sum(keyBits(spki)) //nolint:gosec // RFC 5280
+		before := sha1.Sum(keyBits(c.RawSubjectPublicKeyInfo)) //nolint:gosec // RFC 5280
+		after := sha1.Sum(keyBits(spki))                       //nolint:gosec // RFC 5280
 		if id := c.SubjectKeyId; len(id) > 0 && !bytes.Equal(id, before[:]) {
 			f.pair(id, r.bytesOf("key id", string(id), 0, len(id)))
 		}
@@ -251,7 +251,8 @@ func (f *forger) make(der []byte) []byte {
 				}
 			}
 		}
-		if out := f.signed(der, list.SignatureAlgorithm, f.stranger(list.RawIssuer, list.SignatureAlgorithm)); out != nil {
+		by := f.stranger(list.RawIssuer, list.SignatureAlgorithm)
+		if out := f.signed(der, list.SignatureAlgorithm, by); out != nil {
 			return out
 		}
 	}

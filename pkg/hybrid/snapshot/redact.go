@@ -60,6 +60,7 @@ var lasting = []string{"discoverysearchmailbox", "systemmailbox", "federatedemai
 // Names are the replaced words of a redacted snapshot, with what stands for each.
 type Names struct {
 	forward, back map[string]string // in lower case
+	by            *redactor
 }
 
 // redactor replaces words.
@@ -79,7 +80,7 @@ func Redact(s Snapshot) (Snapshot, Names, error) {
 	if _, err := rand.Read(key); err != nil {
 		return Snapshot{}, Names{}, err
 	}
-	r := &redactor{Names: Names{map[string]string{}, map[string]string{}}, key: key, phrases: map[string][][]string{}}
+	r := &redactor{Names: Names{forward: map[string]string{}, back: map[string]string{}}, key: key, phrases: map[string][][]string{}}
 	r.suffixes = map[string]bool{"onmicrosoft": true, "mail": true}
 	r.public = func(w string) bool { return public()[w] || r.suffixes[w] }
 	a, err := s.Deployment()
@@ -128,11 +129,29 @@ func Redact(s Snapshot) (Snapshot, Names, error) {
 			return Snapshot{}, Names{}, fmt.Errorf("redact: %s: %w", out.Readings[i].System, err)
 		}
 	}
-	return out, r.Names, nil
+	given := r.Names
+	given.by = r
+	return out, given, nil
 }
 
 // Words are what stands for each replaced word, in lower case.
 func (n Names) Words() map[string]string { return maps.Clone(n.forward) }
+
+// File replaces the names in another file of the same organization: JSON, JSON lines, or text.
+func (n Names) File(data []byte) []byte {
+	if out, err := n.by.json(data, manner{}); err == nil && json.Valid(data) {
+		return out
+	}
+	var b bytes.Buffer
+	for line := range bytes.Lines(data) {
+		if out, err := n.by.json(line, manner{}); err == nil && json.Valid(line) {
+			b.Write(append(out, '\n'))
+			continue
+		}
+		b.WriteString(n.by.text(string(line), false))
+	}
+	return b.Bytes()
+}
 
 // Restore replaces the words of a redaction by those before.
 func (n Names) Restore(text string) string {
@@ -369,7 +388,7 @@ func (r *redactor) value(s, member string, c manner) string {
 		return s
 	case member == "$bytes" || strings.HasSuffix(s, "=") || len(s) > 64:
 		if raw, err := base64.StdEncoding.DecodeString(s); err == nil && len(raw) > 0 &&
-			(member == "$bytes" || len(raw) >= 16) && (isDER(raw) || member == "$bytes" || strings.HasSuffix(s, "=") || inflated(raw) != nil) {
+			(member == "$bytes" || len(raw) >= 16 && (strings.HasSuffix(s, "=") || isDER(raw) || inflated(raw) != nil)) {
 			return base64.StdEncoding.EncodeToString(r.bytes(raw))
 		}
 	}
@@ -431,7 +450,8 @@ func (r *redactor) phraseAt(s string, at [][]int) int {
 // piece replaces one piece of a text.
 func (r *redactor) piece(s string, force bool) string {
 	if local, is := strings.CutSuffix(s, "@"); is {
-		known := slices.ContainsFunc(lasting, func(p string) bool { return strings.HasPrefix(strings.ToLower(local), p) })
+		lower := strings.ToLower(local)
+		known := slices.ContainsFunc(lasting, func(p string) bool { return strings.HasPrefix(lower, p) })
 		return r.text(local, !known) + "@"
 	}
 	switch {
@@ -471,7 +491,7 @@ func (r *redactor) piece(s string, force bool) string {
 // measure reports whether a piece is a number with its unit: 30s, 10MB.
 func measure(s string) bool {
 	unit := strings.TrimLeft(s, "0123456789.")
-	return unit != s && slices.Contains([]string{"ns", "µs", "us", "ms", "s", "m", "h", "d", "KB", "MB", "GB", "TB"}, unit)
+	return unit != s && strings.Contains(" ns µs us ms s m h d KB MB GB TB ", " "+unit+" ")
 }
 
 // word replaces a word, or keeps one that is public.
@@ -501,7 +521,7 @@ func (r *redactor) word(s string, force bool) string {
 	}
 	tail := len(lower) - len(head)
 	switch {
-	case len(head) < 4 || !r.public(head) && !slices.Contains(lasting, head) || force && !slices.Contains(lasting, head):
+	case len(head) < 4 || !slices.Contains(lasting, head) && (force || !r.public(head)):
 		head = ""
 	case tail < 8:
 		return s // exchange2019, AADSTS700016

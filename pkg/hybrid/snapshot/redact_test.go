@@ -63,7 +63,7 @@ func TestRedactedNamesAreGone(t *testing.T) {
 			t.Errorf("%s is missing:\n%s", stays, file)
 		}
 	}
-	if back := names.Restore(string(out.Readings[0].Error.Text)); back != failed.Text &&
+	if back := names.Restore(out.Readings[0].Error.Text); back != failed.Text &&
 		!strings.EqualFold(back, failed.Text) {
 		t.Errorf("restored: %s", back)
 	}
@@ -108,7 +108,7 @@ func TestRedactedRelationsStay(t *testing.T) {
 
 func testRedactor(t testing.TB) *redactor {
 	t.Helper()
-	r := &redactor{Names: Names{map[string]string{}, map[string]string{}}, key: []byte("k"),
+	r := &redactor{Names: Names{forward: map[string]string{}, back: map[string]string{}}, key: []byte("k"),
 		phrases: map[string][][]string{}, suffixes: map[string]bool{}}
 	r.public = func(w string) bool { return public()[w] }
 	if _, err := r.forge(Snapshot{}); err != nil {

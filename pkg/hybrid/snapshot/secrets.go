@@ -35,23 +35,7 @@ const shortest = 6
 // WithoutSecrets replaces secrets in readings: the known ones wherever they are, properties that
 // are named as secrets, and what has the form of a key or token.
 func WithoutSecrets(readings []Reading, known []secret.Value) []Reading {
-	var plain, escaped [][]byte
-	for _, v := range known {
-		for _, form := range formsOf(v.Reveal()) {
-			if in, err := text(form); err == nil && len(form) >= shortest {
-				plain, escaped = append(plain, []byte(form)), append(escaped, in[1:len(in)-1])
-			}
-		}
-	}
-	clean := func(raw []byte, texts [][]byte) []byte {
-		for _, s := range texts {
-			raw = bytes.ReplaceAll(raw, s, []byte(secret.Redacted))
-		}
-		for _, form := range secretForms() {
-			raw = form.ReplaceAll(raw, []byte(secret.Redacted))
-		}
-		return raw
-	}
+	plain, escaped := textsOf(known)
 	words := func(s string) string { return string(clean([]byte(s), plain)) }
 	out := slices.Clone(readings)
 	for i, r := range out {
@@ -71,6 +55,31 @@ func WithoutSecrets(readings []Reading, known []secret.Value) []Reading {
 		out[i].Error = &f
 	}
 	return out
+}
+
+// Clean replaces what has the form of a key or token in a file.
+func Clean(data []byte) []byte { return clean(bytes.Clone(data), nil) }
+
+// textsOf are the forms of secrets in text and in JSON.
+func textsOf(known []secret.Value) (plain, escaped [][]byte) {
+	for _, v := range known {
+		for _, form := range formsOf(v.Reveal()) {
+			if in, err := text(form); err == nil && len(form) >= shortest {
+				plain, escaped = append(plain, []byte(form)), append(escaped, in[1:len(in)-1])
+			}
+		}
+	}
+	return plain, escaped
+}
+
+func clean(raw []byte, texts [][]byte) []byte {
+	for _, s := range texts {
+		raw = bytes.ReplaceAll(raw, s, []byte(secret.Redacted))
+	}
+	for _, form := range secretForms() {
+		raw = form.ReplaceAll(raw, []byte(secret.Redacted))
+	}
+	return raw
 }
 
 // formsOf are the texts in which a secret can be in an answer: as it is, and as base64.

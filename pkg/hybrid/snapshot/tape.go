@@ -94,7 +94,8 @@ func Read[T any](ctx context.Context, t *Tape, place, system, ask string,
 	if t == nil {
 		return live(ctx)
 	}
-	err = t.read(ctx, asked{place, system, ask}, t.replay, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
+	at := asked{place, system, ask}
+	err = t.read(ctx, at, t.replay, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
 		v, err = live(ctx)
 		return err
 	})
@@ -104,7 +105,8 @@ func Read[T any](ctx context.Context, t *Tape, place, system, ask string,
 // Fill is Read for a snapshot that is being made of files: live reads them.
 func Fill[T any](ctx context.Context, t *Tape, place, system, ask string,
 	live func(context.Context) (T, error)) (v T, err error) {
-	err = t.read(ctx, asked{place, system, ask}, false, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
+	at := asked{place, system, ask}
+	err = t.read(ctx, at, false, reflect.ValueOf(&v).Elem(), func(ctx context.Context) (err error) {
 		v, err = live(ctx)
 		return err
 	})
@@ -115,7 +117,8 @@ func Fill[T any](ctx context.Context, t *Tape, place, system, ask string,
 func Lacks(place, system, ask string) error { return &missing{asked{place, system, ask}, ""} }
 
 // read puts the answer into v.
-func (t *Tape) read(ctx context.Context, at asked, closed bool, v reflect.Value, live func(context.Context) error) error {
+func (t *Tape) read(ctx context.Context, at asked, closed bool, v reflect.Value,
+	live func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
