@@ -21,7 +21,7 @@ import (
 var translated = []string{"html.go", "lines.go", "markdown.go", "progress.go", "text.go", "view.go",
 	"../check/view.go", "../check/diff.go", "../change/view.go", "../apply/view.go", "../apply/rollback.go",
 	"../../hybrid/freebusy/view.go", "../../hybrid/freebusy/board.go", "../../hybrid/deployment/validation.go",
-	"../../hybrid/diagnose/view.go", "../../hybrid/discover/discover.go"}
+	"../../hybrid/diagnose/view.go", "../apply/drift.go", "../fleet/view.go", "../../hybrid/discover/discover.go"}
 
 var words = regexp.MustCompile(`\pL{2}`)
 
