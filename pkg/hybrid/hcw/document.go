@@ -236,7 +236,7 @@ func (r Run) view() report.View {
 		t := report.Table{Columns: []msg.Text{msg.Of("side"), msg.Of("object"), msg.Of("property"), msg.Of("before"),
 			msg.Of("written")}}
 		for _, o := range r.Overwritten {
-			t.Rows = append(t.Rows, []msg.Text{msg.Plain(string(o.Side)), msg.Plain(o.Kind + " " + o.Object),
+			t.Rows = append(t.Rows, []msg.Text{msg.Plain(string(o.Side)), msg.Of("%s %s", o.Kind, o.Object),
 				msg.Plain(o.Property), shown(o.Was), shown(o.Wrote)})
 		}
 		say(msg.Text{}, msg.Plural(len(r.Overwritten), "It overwrote %d property:", "It overwrote %d properties:"),
