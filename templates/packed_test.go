@@ -16,7 +16,8 @@ var update = flag.Bool("update", false, "write the compressed files anew")
 func TestPacked(t *testing.T) {
 	for _, file := range []string{"notices.txt", filepath.Join("..", "pkg", "estate", "exchange", "catalogue.json"),
 		filepath.Join("languages", "it.po"), filepath.Join("languages", "zh-Hans.po"),
-		filepath.Join("..", "pkg", "hybrid", "snapshot", "words.txt")} {
+		filepath.Join("..", "pkg", "hybrid", "snapshot", "words.txt"),
+		filepath.Join("..", "pkg", "lab", "workmail", "model.json")} {
 		plain, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

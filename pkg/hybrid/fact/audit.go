@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -56,7 +57,7 @@ func Audit(ctx context.Context, side *Side, online bool, from, to time.Time, cmd
 			out = append(out, e)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b AuditEvent) int { return a.At.Compare(b.At) })
+	sorting.Stable(out, func(a, b AuditEvent) int { return a.At.Compare(b.At) })
 	return out, nil
 }
 

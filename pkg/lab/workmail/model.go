@@ -11,13 +11,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// modelJSON holds the operations that the lab has, without their documentation: from the API model
-// of Amazon WorkMail (botocore, Apache License 2.0). A test makes it.
+// model.json holds the operations that the lab has, without their documentation: from the API model
+// of Amazon WorkMail (botocore, Apache License 2.0). A test makes it, and `go test ./templates
+// -update` compresses it.
 //
-//go:embed model.json
-var modelJSON []byte
+//go:embed model.json.gz
+var modelGzip []byte
 
 // model is a part of the API model.
 type model struct {
@@ -47,7 +50,7 @@ type shape struct {
 
 var theModel = sync.OnceValue(func() *model {
 	m := &model{}
-	if err := json.Unmarshal(modelJSON, m); err != nil {
+	if err := json.Unmarshal(templates.Unpack(modelGzip), m); err != nil {
 		panic("workmail: model.json: " + err.Error()) // a test covers it
 	}
 	for _, s := range m.Shapes {
