@@ -84,3 +84,43 @@ func TestSourceCoverage(t *testing.T) {
 		}
 	}
 }
+
+// TestMicrosoftCheckers: each row of the table says what hybridge has for it, and that exists; what
+// validate runs is all checks, so that a check in the table is one of validate.
+func TestMicrosoftCheckers(t *testing.T) {
+	checks := map[string]string{}
+	for _, c := range prereq.Checks() {
+		checks[string(c.ID)] = c.ID.Anchor()
+	}
+	probes := read(t, "docs/tasks.md")
+	has := regexp.MustCompile(`\b(checks?|probes?|left)\b[: ]|\[causes\]`)
+	toProbe := regexp.MustCompile("probes? `([a-z-]+)`")
+	rows, left := 0, 0
+	for line := range strings.Lines(read(t, "docs/reference/microsoft-checkers.md")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if line[0] != '|' || strings.HasPrefix(line, "| what it") || strings.HasPrefix(line, "| ---") {
+			continue
+		}
+		if len(cells) != 2 || !has.MatchString(cells[1]) {
+			t.Errorf("no answer in %q", line)
+			continue
+		}
+		rows++
+		if strings.HasPrefix(strings.TrimSpace(cells[1]), "left:") {
+			left++
+		}
+		for _, m := range toCheck.FindAllStringSubmatch(cells[1], -1) {
+			if a, ok := checks[m[1]]; !ok || a != m[2] {
+				t.Errorf("%s: there is no check %s at #%s", cells[0], m[1], m[2])
+			}
+		}
+		for _, m := range toProbe.FindAllStringSubmatch(cells[1], -1) {
+			if !strings.Contains(probes, "| `"+m[1]+"` |") {
+				t.Errorf("%s: docs/tasks.md shows no probe %s", cells[0], m[1])
+			}
+		}
+	}
+	if rows < 30 || left > 6 {
+		t.Errorf("%d rows, %d left", rows, left)
+	}
+}

@@ -207,23 +207,30 @@ func (p *premise) leadsTo(noun, list, domain string) *organization.Record {
 // askByToken finds the other side's EWS, presents a token, and asks.
 func (p *premise) askByToken(ctx context.Context, connector *organization.Record, addresses []string, domain string,
 	w ews.Window) ([]found, error) {
-	endpoint := connector.String("TargetSharingEpr")
-	if endpoint == "" {
-		// The dedicated application works with the address given in the relationship for the same
-		// domain.
-		if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil {
-			endpoint = relationship.String("TargetSharingEpr")
-		}
-	}
-	if endpoint == "" {
-		discovery := connector.String("DiscoveryEndpoint")
-		var err error
-		if endpoint, err = p.discover(ctx, discovery, addresses[0], domain); err != nil {
-			return nil, failed("ErrorProxyRequestProcessingFailed",
-				"Autodiscover failed for e-mail address %s with error %v", addresses[0], err)
-		}
+	endpoint, err := p.endpointOf(ctx, connector, addresses[0], domain)
+	if err != nil {
+		return nil, err
 	}
 	return p.call(ctx, endpoint, addresses, domain, w)
+}
+
+// endpointOf is the other side's EWS: as the connector names it, else as the relationship for the
+// same domain does, with which the dedicated application works, else as autodiscover gives it.
+func (p *premise) endpointOf(ctx context.Context, connector *organization.Record, address, domain string) (string,
+	error) {
+	if endpoint := connector.String("TargetSharingEpr"); endpoint != "" {
+		return endpoint, nil
+	}
+	if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil &&
+		relationship.String("TargetSharingEpr") != "" {
+		return relationship.String("TargetSharingEpr"), nil
+	}
+	endpoint, err := p.discover(ctx, connector.String("DiscoveryEndpoint"), address, domain)
+	if err != nil {
+		return "", failed("ErrorProxyRequestProcessingFailed",
+			"Autodiscover failed for e-mail address %s with error %v", address, err)
+	}
+	return endpoint, nil
 }
 
 // call asks another side's EWS for some mailboxes, with this side's token for a domain.

@@ -40,6 +40,7 @@ type forestSite struct {
 	// serverCertificate is shown under the server's own name; from the organization's authority.
 	serverCertificate *issued
 	authCertificates  []*issued // those whose key is here
+	withoutRoles      bool      // set by a fault: the account of the partner application has no roles
 	passwords         map[string]string
 	now               func() time.Time
 	stores            stores

@@ -58,6 +58,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		return f.onPremisesToken(ctx, exchangeResource, domain)
 	}
 	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
+	f.org.Handle("Get-ManagementRoleAssignment", f.roleAssignments)
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
 	f.org.Handle("Get-CASMailbox", f.premise.getCASMailbox)
 	f.premise.follow()

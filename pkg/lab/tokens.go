@@ -209,7 +209,7 @@ func (f *forestSite) partner(token oauth.Token, realm string) error {
 		own := p.String("Realm")
 		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") &&
 			(own == "" || strings.EqualFold(own, realm)) {
-			if p.String("LinkedAccount") == "" {
+			if p.String("LinkedAccount") == "" || f.withoutRoles {
 				return &refusedToken{oauth.Diagnostics{
 					Code: 2000008, Category: "invalid_grant",
 					Reason: "The application is missing a linked account for RBAC roles, or the linked account has " +

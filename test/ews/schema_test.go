@@ -94,6 +94,12 @@ func TestWhatWeSend(t *testing.T) {
 			docs["request "+name], docs["answer "+name] = request, answer
 		}
 	}
+	c := &ews.Client{URL: server.URL, HTTP: server.Client()}
+	tips, err := c.MailTips(t.Context(), "alice@contoso.test", []string{"alice@contoso.test", `o'"<&>nobody@x.test`})
+	if err != nil || len(tips) != 2 || tips[0].Full == nil || tips[0].Replies == nil || tips[1].Err == nil {
+		t.Fatal(err, tips)
+	}
+	docs["request mailtips"], docs["answer mailtips"] = request, answer
 	v.check(t, "soap-ews.xsd", docs)
 	v.check(t, "soap-ews-managed-api.xsd", docs)
 }

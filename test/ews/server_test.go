@@ -90,6 +90,18 @@ func (o organization) Availability(_ context.Context, q ews.Query) ([]ews.Calend
 	return answers, nil
 }
 
+func (o organization) MailTips(_ context.Context, q ews.Query) ([]ews.MailTips, error) {
+	out := make([]ews.MailTips, len(q.Mailboxes))
+	for i, address := range q.Mailboxes {
+		none, full := "", false
+		out[i] = ews.MailTips{Replies: &none, Full: &full}
+		if address != "alice@contoso.test" {
+			out[i] = ews.MailTips{Err: &ews.ResponseError{Code: "ErrorInvalidRecipients", Text: "unknown"}}
+		}
+	}
+	return out, nil
+}
+
 func (o organization) Resolve(_ context.Context, _ ews.Query, text string) ([]ews.Person, error) {
 	var out []ews.Person
 	for _, name := range []string{"bob", "bonnie"} {

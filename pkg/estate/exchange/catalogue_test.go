@@ -58,6 +58,7 @@ MessageTraceDetailV2             Get
 MessageTraceV2                   Get
 MessageTrackingLog               Get
 MigrationBatch                   Get
+ManagementRoleAssignment         Get
 MigrationEndpoint                Get New Set Remove
 MigrationServerAvailability      Test
 MoveRequest                      Get

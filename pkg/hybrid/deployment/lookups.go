@@ -164,6 +164,9 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 		if d.answers.ExchangeOnline != nil && f.answers.AuthCertificate != nil {
 			p.Proofs = append(p.Proofs, d.signing(f, p.Session, facts.Forests[i]))
 		}
+		if d.answers.ExchangeOnline != nil && d.answers.Has(answers.MailTips) {
+			p.Proofs = append(p.Proofs, mailTips(client.get))
+		}
 		if !readOnly {
 			p.Diary, p.Client = freebusy.EWSDiary(client.get), client.get
 		}

@@ -107,6 +107,41 @@ func notNeeded(err error) error {
 	return err
 }
 
+// tipsAsker is EWS for MailTips.
+type tipsAsker interface {
+	MailTips(ctx context.Context, sender string, recipients []string) ([]ews.MailTips, error)
+}
+
+// mailTips asks Exchange on-premises for the MailTips of a mailbox in the tenant that only the tenant
+// can give. Where lookups go to Microsoft Graph it is left out: Graph gives automatic replies alone.
+func mailTips(client func(context.Context) (*ews.Client, error)) freebusy.Proof {
+	ask := asking[*ews.Client, tipsAsker](client)
+	return freebusy.Proof{Probe: "mailtips", To: desired.PlaceOnline, Beyond: true,
+		Try: func(ctx context.Context, s freebusy.Step) (string, error) {
+			if s.ThroughGraph() {
+				return "", freebusy.ErrNotAsked
+			}
+			c, err := ask(ctx)
+			if err != nil {
+				return "", err
+			}
+			found, err := c.MailTips(ctx, s.From, []string{s.To})
+			var status *link.StatusError
+			switch {
+			case errors.As(err, &status), errors.Is(err, ews.ErrNotEWS):
+				return "", freebusy.NotSeen(err) // diverted on our own way
+			case err != nil:
+				return "", err
+			case found[0].Err != nil:
+				return "", freebusy.Refused("MailTips of %s: %v", s.To, found[0].Err)
+			case len(found[0].Pending) > 0 || found[0].Replies == nil && found[0].Full == nil:
+				return "", freebusy.Refused("the MailTips of %s are missing: Exchange got no answer about automatic replies "+
+					"and a full mailbox (%s)", s.To, strings.Join(found[0].Pending, ", "))
+			}
+			return "", nil
+		}}
+}
+
 // exchangeOnlineID is the application id of Exchange Online, which tokens for it may name as their
 // audience.
 const exchangeOnlineID = "00000002-0000-0ff1-ce00-000000000000"

@@ -217,3 +217,32 @@ func TestOtherServersOfAForest(t *testing.T) {
 	}
 	d.forests[0].answers.Exchange.URL = own
 }
+
+// MailTips of a mailbox in the tenant come from there: none do where the tenant's relationship gives
+// none. validate of one lookup asks for none.
+func TestMailTipsOfTheTenant(t *testing.T) {
+	d, _, _ := readyLab(t)
+	const out, probe = "contoso -> online", "mailtips"
+	tested(t, d, out, probe, OK)
+	s, err := d.tenant.online.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	relations, err := s.Run(t.Context(), exchange.Command{Name: "Get-OrganizationRelationship"})
+	if err != nil || len(relations) == 0 {
+		t.Fatal(err)
+	}
+	for _, r := range relations {
+		name, _ := r.String("Name")
+		ran(t, d, true, "Set-OrganizationRelationship", map[string]any{"Identity": name, "MailTipsAccessEnabled": false})
+	}
+	a := tested(t, d, out, probe, Failed, "are missing", "OutOfOfficeMessage, MailboxFullStatus")
+	if got := Suspect(a); len(got) == 0 || got[0] != "lookup.mailtips-missing" {
+		t.Errorf("%v", got)
+	}
+	pair := d.answers.Tests.Pairs[0]
+	v, err := d.Validate(t.Context(), ValidateOptions{Subject: "freebusy", From: pair.From, To: pair.To}, &events{})
+	if err != nil || v.Verdict.Status != OK {
+		t.Error(err, v.Verdict)
+	}
+}

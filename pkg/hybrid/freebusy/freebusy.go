@@ -35,7 +35,7 @@ type Answer struct {
 	To        string `json:"to"`
 	Direction string `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
 	// "ews" and "graph" are lookups; others prove one step of a direction: "test-oauthconnectivity",
-	// "token", "test-organizationrelationship", "test-migrationserveravailability"; "message"
+	// "token", "mailtips", "test-organizationrelationship", "test-migrationserveravailability"; "message"
 	Probe string `json:"probe"`
 	// Route holds the hops, first to last: "intra-organization connector HybridIOC", "autodiscover
 	// https://...", ...

@@ -65,8 +65,8 @@ func Checks() []Check {
 		reachabilityChecks,
 		certificateChecks, serverChecks, transportChecks,
 		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks, upkeep,
-		migrationChecks, oauthChecks,
-		tenantChecks, tenantStateChecks, lookupChecks,
+		migrationChecks, oauthChecks, checkerChecks[:1],
+		tenantChecks, tenantStateChecks, checkerChecks[1:], lookupChecks,
 		workMailChecks, workMailRightsChecks, workMailExitChecks, workMailMigratorChecks, hybridExitChecks(),
 		objectChecks())
 }

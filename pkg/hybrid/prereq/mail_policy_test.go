@@ -17,6 +17,7 @@ import (
 
 // sameMailPolicy is what both sides do with messages in a healthy deployment.
 func sameMailPolicy(f *fact.Set) {
+	asCheckers(f)
 	yes := true
 	tips := fact.MailTips{All: &yes, Mailboxes: &yes, Groups: &yes, LargeAudience: 25}
 	fact.OnlineMailTips.Seed(f.Tenant, tips, nil)

@@ -129,6 +129,8 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 		return h.oofSettings(r, body), nil
 	case "GetUserAvailabilityRequest":
 		return h.getUserAvailability(r, envelope)
+	case "GetMailTips":
+		return h.mailTips(r, envelope)
 	case "ConvertId":
 		return h.convertID(r, body), nil
 	case "GetFolder":

@@ -35,6 +35,7 @@ var sequences = map[string]sequence{
 	"ConvertId":                 {"m:SourceIds"},
 	"ResolveNames":              {"m:ParentFolderIds?", "m:UnresolvedEntry"},
 	"GetUserOofSettingsRequest": {"t:Mailbox"},
+	"GetMailTips":               {"m:SendingAs", "m:Recipients", "m:MailTipsRequested"},
 }
 
 // inOrder returns what is wrong with the order of an element's children, or "".

@@ -1,0 +1,89 @@
+package lab
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// mailboxTips are the MailTips that only the side of the mailbox can give.
+var mailboxTips = []string{"OutOfOfficeMessage", "MailboxFullStatus"}
+
+// MailTips are those of people here, and of people elsewhere as the other side gives them. What it
+// does not give is pending: Exchange does not say why. No mailbox of the lab has an automatic reply
+// or is full.
+func (a answering) MailTips(ctx context.Context, q ews.Query) ([]ews.MailTips, error) {
+	foreign := q.Caller.Scheme == "Bearer"
+	if !foreign {
+		if q.Impersonated != "" {
+			return nil, &ews.Fault{ResponseCode: "ErrorImpersonateUserDenied",
+				Message: "The account does not have permission to impersonate the requested user."}
+		}
+		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
+	}
+	token, _ := q.Caller.Claims.(oauth.Token)
+	out := make([]ews.MailTips, len(q.Mailboxes))
+	for i, address := range q.Mailboxes {
+		refuse := func(code, text string) {
+			out[i].Err = &ews.ResponseError{Address: address, Code: code, Text: text}
+		}
+		r, ok := a.find(address)
+		switch {
+		case !ok:
+			refuse("ErrorInvalidRecipients", "The recipient cannot be found.")
+		case foreign && !r.here:
+			refuse("ErrorProxyRequestNotAllowed", "The recipient is not in this organization.")
+		case foreign && !a.tells(token):
+			refuse("ErrorAccessDenied", "No organization relationship lets the caller see MailTips.")
+		case r.here:
+			none, full := "", false
+			out[i].Replies, out[i].Full = &none, &full
+		default:
+			out[i] = a.askTips(ctx, r.target)
+		}
+	}
+	return out, nil
+}
+
+// tells reports whether the relationship for the domain of a token's person gives MailTips. In doubt
+// the lab refuses: a token that names no person gets none.
+func (p *premise) tells(token oauth.Token) bool {
+	person := token.Claims.String(personClaim)
+	domains := []string{domainPart(person)}
+	if r, ok := p.find(person); ok && r.target != "" {
+		domains = append(domains, domainPart(r.target))
+	}
+	for _, domain := range domains {
+		r := p.leadsTo("OrganizationRelationship", "DomainNames", domain)
+		if r != nil && r.Bool("MailTipsAccessEnabled") && r.String("MailTipsAccessLevel") != "None" {
+			return true
+		}
+	}
+	return false
+}
+
+// askTips asks the other side by the way of lookups.
+func (p *premise) askTips(ctx context.Context, target string) ews.MailTips {
+	domain := domainPart(target)
+	tips, err := func() ([]ews.MailTips, error) {
+		connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain)
+		if connector == nil {
+			return nil, errors.New("no connector")
+		}
+		endpoint, err := p.endpointOf(ctx, connector, target, domain)
+		if err != nil {
+			return nil, err
+		}
+		client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint, domain), AnchorMailbox: target,
+			UserAgent: "ASProxy/CrossForest/EmailDomain"}
+		defer client.HTTP.CloseIdleConnections()
+		person, _ := ctx.Value(behalfKey{}).(string)
+		return client.MailTips(ctx, person, []string{target})
+	}()
+	if err != nil || len(tips) != 1 || tips[0].Err != nil {
+		return ews.MailTips{Pending: mailboxTips}
+	}
+	return tips[0]
+}
