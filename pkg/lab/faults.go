@@ -142,13 +142,14 @@ func Faults() []Fault {
 		{
 			ID: "directory.old-database", Turns: turns("directory.home-database"), Diagnosis: "user.mailbox-twice",
 			Title: "a remote mailbox of contoso still has a mailbox database on-premises",
-			early: inContoso(func(f *forestSite) {
+			early: hook{forests: 1, online: true, do: func(l *Lab) { // without a tenant, no mailbox has moved
+				f := l.contoso()
 				f.mar(func(u *directory.User) {
 					if u.SAMAccountName == f.moved().account {
 						u.Attributes = map[string][]string{"homeMDB": {f.database()}}
 					}
 				})
-			}),
+			}},
 		},
 		{
 			ID: "identity.sync-off", Turns: turns("identity.synchronization"), Diagnosis: "identity.sync-off",
