@@ -55,6 +55,7 @@ type Fault struct {
 	early, late hook
 	workMail    bool                             // the lab must have WorkMail
 	between     bool                             // the forests of the lab must ask each other
+	left        bool                             // the organization of the lab must have left hybrid
 	edge        bool                             // contoso must have an Edge server
 	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
@@ -348,7 +349,7 @@ func Faults() []Fault {
 			}),
 		},
 	}, probeFaults(), networkFaults(), reachFaults(), tenantFaults(), mailFaults(), upkeepFaults(), edgeFaults(), policyFaults(),
-		workMailFaults(), betweenFaults())
+		workMailFaults(), betweenFaults(), leavingFaults())
 }
 
 // blemish changes one person on-premises in the directory.

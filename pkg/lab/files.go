@@ -34,6 +34,9 @@ func (l *Lab) write() error {
 				PFX:      pfx,
 				Password: password}}
 	}
+	if l.left {
+		a.Hybrid = &answers.Hybrid{State: answers.Leaving}
+	}
 	if l.workMail != nil {
 		a.WorkMail = l.workMail.answers()
 	}

@@ -166,7 +166,7 @@ func (f *forestSite) seed() {
 	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build)
 	o.Seed("ClientAccessService", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server,
-		"AutoDiscoverServiceInternalUri", "https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml")
+		"AutoDiscoverServiceInternalUri", cmp.Or(f.servicePoint, "https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"))
 	f.upkeep()
 	f.store(f.transport, "IIS, SMTP", false)
 	for _, c := range f.authCertificates {
@@ -263,7 +263,9 @@ func (f *forestSite) configuration() *directory.Organization {
 	for _, s := range f.org.Objects("ExchangeServer") {
 		server := directory.ExchangeServer{
 			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,
-			AutodiscoverURL: cmp.Or(f.servicePoint, "https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"),
+		}
+		if point := f.org.Object("ClientAccessService", s.String("Name")); point != nil {
+			server.AutodiscoverURL = point.String("AutoDiscoverServiceInternalUri")
 		}
 		_, _ = fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor,
 			&server.Build, &server.Revision)

@@ -45,3 +45,18 @@ func (l *Lab) LeadToCloud() error {
 	}
 	return nil
 }
+
+// leave brings the lab to the end of the way out of hybrid: everyone is in Exchange Online, which
+// manages the mailboxes, DNS leads there, and nothing of the hybrid is left.
+func (l *Lab) leave() error {
+	l.MoveEveryone()
+	for _, r := range l.tenant.org.Objects("Mailbox") {
+		r.Set("IsExchangeCloudManaged", true)
+	}
+	for _, f := range l.forests {
+		for _, s := range f.org.Objects("ClientAccessService") {
+			s.Set("AutoDiscoverServiceInternalUri", nil)
+		}
+	}
+	return l.LeadToCloud()
+}

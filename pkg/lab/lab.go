@@ -52,6 +52,9 @@ type Options struct {
 	// Between lets the forests ask each other for free/busy: see forests[].lookups of the answers.
 	// A fault of such lookups sets it.
 	Between bool
+	// Left lets the organization have left hybrid: everyone is in Exchange Online, and the answers say
+	// that hybrid is left. A fault of the way out sets it.
+	Left bool
 	// Weather stands between the clients and every web server of the lab: it may delay, refuse or
 	// drop a request. nil: fair.
 	Weather func(http.Handler) http.Handler
@@ -106,7 +109,8 @@ type Lab struct {
 	way         *link.Link
 	credentials *credentials
 	keytab      string
-	renewed     int // transport certificates that were issued later
+	left        bool // the organization has left hybrid
+	renewed     int  // transport certificates that were issued later
 }
 
 // Start starts the estate. Every listener has a separate port on loopback. Close stops them.
@@ -180,6 +184,12 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	if err := l.begin(ctx, o.State); err != nil {
 		return nil, errors.Join(err, l.Close())
+	}
+	if o.Left || slices.ContainsFunc(planted, func(f Fault) bool { return f.left }) {
+		l.left = true
+		if err := l.leave(); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
 	}
 	for _, f := range planted {
 		f.late.plant(l)

@@ -11,7 +11,8 @@ type Hybrid struct {
 	// Nothing else of the hybrid is planned then.
 	State string `yaml:"state,omitempty" json:"state,omitempty" example:"leaving"`
 	// What is still on-premises and may stay there, because it works without the hybrid or is no
-	// longer needed. relays: receive connectors for applications, devices and scanners. Default:
+	// longer needed. relays: receive connectors for applications, devices and scanners.
+	// dynamicGroups: dynamic distribution groups that were made in Exchange Online too. Default:
 	// nothing.
 	LeaveBehind []string `yaml:"leaveBehind,omitempty" json:"leaveBehind,omitempty" example:"[addressPolicies]"`
 	// Domains whose MX records lead to a service that hands mail over to Exchange Online, and no
@@ -25,11 +26,12 @@ const (
 	RemainRelays          = "relays"
 	RemainAddressPolicies = "addressPolicies"
 	RemainJournaling      = "journaling"
+	RemainDynamicGroups   = "dynamicGroups"
 )
 
 // Remains lists what may stay on-premises. Mailboxes may not.
 func Remains() []string {
-	return []string{RemainPublicFolders, RemainRelays, RemainAddressPolicies, RemainJournaling}
+	return []string{RemainPublicFolders, RemainRelays, RemainAddressPolicies, RemainJournaling, RemainDynamicGroups}
 }
 
 // IsLeaving reports whether the organization leaves hybrid.

@@ -195,7 +195,8 @@ var questions = []Question{
 		Choices: enumerations["Hybrid.leaveBehind[]"], Default: "nothing", Example: RemainAddressPolicies,
 		When: []Condition{{Key: "hybrid.state"}},
 		Help: "What is still on-premises and works without the hybrid, or is no longer needed. relays: receive " +
-			"connectors for applications, devices and scanners."},
+			"connectors for applications, devices and scanners. dynamicGroups: dynamic distribution groups that were made " +
+			"in Exchange Online too."},
 	{Key: "hybrid.filtered", Section: "leaving", Label: "Domains behind a filter", Kind: ListAnswer,
 		Example: "contoso.com", Check: rule(domainName), When: []Condition{{Key: "hybrid.state"}},
 		Help: "Domains whose MX records lead to a service that hands mail over to Exchange Online, and no longer to the " +

@@ -32,6 +32,7 @@ AvailabilityConfig               Get Set
 CASMailbox                       Get
 ClientAccessService              Get Set
 DistributionGroup                Get New Remove
+DynamicDistributionGroup         Get
 EmailAddressPolicy               Get New Set Remove Update
 EdgeSubscription                 Get
 EdgeSynchronization              Start Test

@@ -149,3 +149,41 @@ func TestLeaveHybrid(t *testing.T) {
 		t.Errorf("after the rollback: %s %s %v -> %v", c.Action, c.ID, c.Before, c.After)
 	}
 }
+
+// An organization that has left hybrid gives no finding: every stage passes, and what judged the hybrid
+// does not apply.
+func TestLabThatHasLeftHybrid(t *testing.T) {
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Left: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
+	r, err := d.Check(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	for _, result := range r.Results {
+		switch {
+		case strings.HasPrefix(string(result.ID), "leaving.") && result.Status == check.StatusPass:
+			passed++
+		case result.Status != check.StatusPass && result.Status != check.StatusSkip || len(result.MissingRights) > 0:
+			t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+		}
+	}
+	if passed != 16 {
+		t.Errorf("%d stages passed", passed)
+	}
+	if p := planOf(t, d); len(p.Changes)+len(p.LeftOut) > 0 {
+		t.Errorf("planned: %v, left out %v", alters(p), waits(p))
+	}
+}

@@ -27,11 +27,13 @@ type ExitStage struct {
 	open func(ctx context.Context, p *Planner) (waits []msg.Text, err error)
 }
 
+// LookingStages are the first stages: they look for what is in use, or hand it over. The others
+// remove, and wait for these.
+func LookingStages() []ExitStage { return []ExitStage{nothingNeeded, authorityMoved, namesTurned} }
+
 // ExitStages lists the stages in their sequence: what takes over comes before what is removed.
 func ExitStages() []ExitStage {
-	return []ExitStage{nothingNeeded, authorityMoved, namesTurned, mailEnds, lookupsEnd, trustEnds,
-		servicePointsCleared,
-		recordRemoved}
+	return append(LookingStages(), mailEnds, lookupsEnd, trustEnds, servicePointsCleared, recordRemoved)
 }
 
 // hybridExit is the way out of hybrid itself. A plan holds the present stage of every forest.

@@ -10,6 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
@@ -20,9 +21,10 @@ var nothingNeeded = ExitStage{
 	Why: "Mailboxes, public folders, applications that send by SMTP, scanners, journaling and moves of mailboxes " +
 		"depend on the forest's servers and on the connection to the tenant. The way out removes both.",
 	Fix: "Move or replace what is found. What may stay behind goes into hybrid.leaveBehind.",
-	Reads: fact.List(fact.LocalMailboxes, fact.PublicFolderMailboxes, fact.ReceiveConnectors, fact.AddressPolicies,
-		fact.JournalRules, fact.OnlineJournalRules, fact.OutboundConnectors, fact.MoveRequests, fact.OnlineMoveRequests,
-		fact.MigrationBatches, fact.Servers),
+	Reads: fact.List(fact.LocalMailboxes, fact.PublicFolderMailboxes, fact.PublicFoldersRemote, fact.PublicFolderMoves,
+		fact.DynamicGroups, fact.ReceiveConnectors, fact.AddressPolicies, fact.JournalRules, fact.OnlineJournalRules,
+		fact.OutboundConnectors, fact.SendConnectors, fact.AuthServers, fact.Tenant, fact.AcceptedDomains,
+		fact.OnlineAcceptedDomains, fact.MoveRequests, fact.OnlineMoveRequests, fact.MigrationBatches, fact.Servers),
 	open: func(ctx context.Context, p *Planner) (waits []msg.Text, err error) {
 		found := func(format string, args ...any) { waits = append(waits, msg.Of(format, args...)) }
 		behind := p.Answers.Hybrid.LeavesBehind
@@ -33,15 +35,22 @@ var nothingNeeded = ExitStage{
 		if len(local.Names) > 0 {
 			found("%s on-premises, to be moved to Exchange Online first: %s", residents(local), firstNames(local.Names))
 		}
-		if !behind(answers.RemainPublicFolders) {
-			folders, err := fact.PublicFolderMailboxes.In(ctx, p.Forest)
+		for _, look := range []func(context.Context) ([]msg.Text, error){p.otherTenants, p.publicFolders, p.passes} {
+			more, err := look(ctx)
 			if err != nil {
 				return nil, err
 			}
-			if len(folders.Names) > 0 {
-				found("%s with public folders on-premises, to be moved to Exchange Online first (or leaveBehind: "+
-					"[publicFolders]): %s", residents(folders), firstNames(folders.Names))
-			}
+			waits = append(waits, more...)
+		}
+		if w := p.Answers.WorkMail; w != nil && w.State != answers.Leaving && p.Forest.Answers.WorkMail != nil {
+			found("Amazon WorkMail works with the forest: leave it first (workmail.state: leaving), or remove " +
+				"workmail from " +
+				"the answers file")
+		}
+		if group, err := p.groups(ctx); err != nil {
+			return nil, err
+		} else if !group.IsZero() {
+			waits = append(waits, group)
 		}
 		if left, err := p.moving(ctx); err != nil {
 			return nil, err
@@ -81,17 +90,6 @@ var nothingNeeded = ExitStage{
 			}
 			if len(rules) > 0 {
 				found("journal rules that need the forest (or leaveBehind: [journaling]): %s", firstNames(rules))
-			}
-		}
-		outbound, err := fact.OutboundConnectors.In(ctx, p.set.Tenant)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range outbound {
-			if p.toForest(c) && c.Enabled && (c.Centralized || c.ByRule) {
-				found("the outbound connector %s of the tenant sends mail for other domains through the forest: "+
-					"switch "+
-					"centralized transport off, and the transport rules that use the connector", c.Name)
 			}
 		}
 		return waits, nil
@@ -200,15 +198,26 @@ var authorityMoved = ExitStage{
 	Fix: "hybridge plan holds the mailboxes that are left. Where Microsoft Entra Connect synchronizes, its version " +
 		"must be 2.5.190.0 or later.",
 	Kinds: []*Kind{cloudManagedMailbox},
-	Reads: fact.List(fact.SyncedMailboxes),
+	Reads: fact.List(fact.SyncedMailboxes, fact.AcceptedDomains),
 	open: func(ctx context.Context, p *Planner) ([]msg.Text, error) {
 		mailboxes, err := fact.SyncedMailboxes.In(ctx, p.set.Tenant)
 		if err != nil {
 			return nil, err
 		}
 		left := 0
+		var strange []string
 		for _, m := range mailboxes {
-			if m.CloudManaged || p.forestWith(m.Primary) != p.Forest {
+			if m.CloudManaged {
+				continue
+			}
+			forest, err := p.forestWith(ctx, m.Primary)
+			if err != nil {
+				return nil, err
+			}
+			if forest == nil && p.Forest == p.set.Forests[0] {
+				strange = append(strange, m.Primary)
+			}
+			if forest != p.Forest {
 				continue
 			}
 			if left++; left > atATime {
@@ -218,13 +227,20 @@ var authorityMoved = ExitStage{
 				msg.Of("its attributes are changed in Exchange Online from then on"), change.Properties{
 					"PrimarySmtpAddress": m.Primary, "Identity": m.Primary, "IsExchangeCloudManaged": true})
 		}
+		if len(strange) > 0 {
+			p.Note(msg.Of("synchronized mailboxes whose domain no forest of the answers has stay with their "+
+				"directory: %s",
+				firstNames(strange)))
+		}
 		if left > 0 {
 			p.Note(msg.Of("Microsoft Entra Connect must be of version 2.5.190.0 or later. Change no attribute of "+
 				"Exchange "+
 				"on-premises from a day before on: what is not synchronized yet is lost. Mailboxes to hand over: %d",
 				left))
 			p.Note(msg.Of("groups and contacts stay with Active Directory until each is converted (Microsoft Graph, " +
-				"onPremisesSyncBehavior, isCloudManaged): the plan converts none"))
+				"onPremisesSyncBehavior, isCloudManaged): the plan converts none. What is changed in Exchange Online " +
+				"reaches " +
+				"Active Directory only where Microsoft Entra Cloud Sync writes it back"))
 		}
 		if left > atATime {
 			p.Note(msg.Of("a plan holds %d of them. Exchange Online PowerShell hands over many at once; no journal "+
@@ -237,15 +253,29 @@ var authorityMoved = ExitStage{
 	},
 }
 
-// forestWith returns the forest of an address. The first one takes those of no forest.
-func (p *Planner) forestWith(address string) *fact.Side {
+// forestWith returns the forest of an address: the one whose answers have the domain, else the only
+// one that accepts it; nil when it is of none.
+func (p *Planner) forestWith(ctx context.Context, address string) (found *fact.Side, err error) {
 	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
 	for _, f := range p.set.Forests {
 		if slices.Contains(lower(f.Answers.Domains), domain) {
-			return f
+			return f, nil
 		}
 	}
-	return p.set.Forests[0]
+	for _, f := range p.set.Forests {
+		accepted, err := fact.AcceptedDomains.In(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(accepted, func(d fact.AcceptedDomain) bool { return normalDomain(d.Name) == domain }) {
+			continue
+		}
+		if found != nil {
+			return nil, nil
+		}
+		found = f
+	}
+	return found, nil
 }
 
 // namesTurned waits until DNS leads mail and clients to Exchange Online. The records are the
@@ -258,7 +288,9 @@ var namesTurned = ExitStage{
 	Fix: "Publish the records that the finding names, and wait until their old time to live has passed. With a " +
 		"filter " +
 		"in front, let it deliver to Exchange Online, and name the domain in hybrid.filtered.",
-	Reads: fact.List(fact.MailExchangers, fact.MX, fact.AutodiscoverTargets, fact.Hosts, fact.Tenant,
+	Reads: fact.List(fact.MailExchangers, fact.MX, fact.TXT, fact.TransportPolicies, fact.AutodiscoverTargets,
+		fact.Hosts,
+		fact.Tenant,
 		fact.AcceptedDomains, fact.OnlineAcceptedDomains),
 	open: func(ctx context.Context, p *Planner) (waits []msg.Text, err error) {
 		domains, err := p.receiving(ctx)
@@ -268,6 +300,12 @@ var namesTurned = ExitStage{
 		for _, d := range domains {
 			wait, err := p.exchangerTurned(ctx, d)
 			if err != nil {
+				return nil, err
+			}
+			if !wait.IsZero() {
+				waits = append(waits, wait)
+			}
+			if wait, err = p.policyFits(ctx, d); err != nil {
 				return nil, err
 			}
 			if !wait.IsZero() {
@@ -300,10 +338,7 @@ func (p *Planner) receiving(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	for _, d := range common {
-		elsewhere := slices.ContainsFunc(p.set.Forests, func(f *fact.Side) bool {
-			return f != p.Forest && slices.Contains(lower(f.Answers.Domains), d)
-		})
-		if d != coexistence && !elsewhere && !slices.Contains(domains, d) {
+		if d != coexistence && !p.elsewhere(d) && !slices.Contains(domains, d) {
 			domains = append(domains, d)
 		}
 	}
@@ -340,6 +375,40 @@ func (p *Planner) exchangerTurned(ctx context.Context, domain string) (msg.Text,
 	}
 	return msg.Of("DNS: publish %s. 3600 IN MX 0 %s. in place of %s", domain, expected[0],
 		strings.Join(others, ", ")), nil
+}
+
+// policyFits says which mail exchanger the domain's MTA-STS policy lacks; zero when senders may use
+// it. Senders that keep an enforced policy hold their mail back otherwise.
+func (p *Planner) policyFits(ctx context.Context, domain string) (msg.Text, error) {
+	if slices.Contains(p.Answers.Hybrid.Filtered, domain) { // its mail exchanger stays
+		return msg.Text{}, nil
+	}
+	records, err := fact.TXT.In(ctx, p.set.Network, "_mta-sts."+domain)
+	switch {
+	case fact.NoRecord(err):
+		return msg.Text{}, nil
+	case err != nil:
+		return msg.Text{}, err
+	case !slices.ContainsFunc(records, func(r string) bool { return strings.HasPrefix(strings.ToLower(r), "v=stsv1") }):
+		return msg.Text{}, nil
+	}
+	policy, err := fact.TransportPolicies.In(ctx, p.set.Network, domain)
+	if err != nil || !policy.Enforced {
+		return msg.Text{}, err
+	}
+	expected, err := fact.MailExchangers.In(ctx, p.set.Tenant, domain)
+	if err != nil || len(expected) == 0 {
+		return msg.Text{}, err
+	}
+	if slices.ContainsFunc(policy.Exchangers, func(m string) bool { return certificate.Matches(m, expected[0]) }) {
+		return msg.Text{}, nil
+	}
+	return msg.Of("MTA-STS: the enforced policy of %s does not list %s, and senders would hold their mail back: "+
+			"before the "+
+			"MX record changes, add the line \"mx: %s\" to https://mta-sts.%s/.well-known/mta-sts.txt and change the id "+
+			"in "+
+			"_mta-sts.%s; senders keep the old policy for its max_age", domain, expected[0], expected[0], domain, domain),
+		nil
 }
 
 // autodiscoverTurned says which name a domain lacks; zero when it leads to Exchange Online.

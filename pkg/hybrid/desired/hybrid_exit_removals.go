@@ -9,6 +9,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -26,17 +27,16 @@ var mailEnds = ExitStage{
 		fact.InboundConnectors, fact.OutboundConnectors, fact.HybridOrganizations, fact.Queues),
 	open: func(ctx context.Context, p *Planner) ([]msg.Text, error) {
 		before := len(p.out)
-		if err := p.endMail(ctx); err != nil || len(p.out) == before {
-			return nil, err
+		shared, err := p.endMail(ctx)
+		if err != nil || len(shared) > 0 || len(p.out) == before {
+			p.out = p.out[:before]
+			return shared, err
 		}
 		queues, err := fact.Queues.In(ctx, p.Forest)
 		if err != nil {
 			return nil, err
 		}
-		waits, err := p.sendsThroughTenant(ctx)
-		if err != nil {
-			return nil, err
-		}
+		var waits []msg.Text
 		for _, q := range queues {
 			if q.Messages > 0 && !strings.Contains(strings.ToLower(q.Identity), `\shadow\`) {
 				waits = append(waits, msg.Of("the queue %s holds mail (%d), and its connector would go: let it "+
@@ -66,71 +66,38 @@ var mailEnds = ExitStage{
 				"and a " +
 				"place in SPF, and is refused (5.7.68) while RejectDirectSend is on"))
 		}
-		if err := p.sayRelayedDomains(ctx); err != nil {
-			return nil, err
-		}
 		p.Note(msg.Of("DNS: take the forest's addresses out of the SPF records when it sends no mail any more"))
 		return nil, nil
 	},
 }
 
-// sendsThroughTenant finds connectors by which the forest sends to the internet through Exchange
-// Online. Without the inbound connector, it refuses that mail as relayed.
-func (p *Planner) sendsThroughTenant(ctx context.Context) (waits []msg.Text, err error) {
-	send, err := fact.SendConnectors.In(ctx, p.Forest)
+// endMail plans the removal of the connectors. It returns which of them another forest still needs.
+func (p *Planner) endMail(ctx context.Context) (waits []msg.Text, err error) {
+	guid, err := p.organization(ctx, p.Forest)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range send {
-		if c.Enabled && c.CloudHeader && slices.ContainsFunc(c.AddressSpaces, func(s string) bool {
-			return normalDomain(s) == "*"
-		}) {
-			waits = append(waits, msg.Of("the send connector %s sends mail to the internet through Exchange Online, "+
-				"which "+
-				"would refuse it (5.7.64): give that mail another way, then disable the connector (Set-SendConnector "+
-				"-Enabled $false)", exchange.Quote(c.Name)))
-		}
-	}
-	return waits, nil
-}
-
-// sayRelayedDomains names the domains whose unknown recipients Exchange Online passes on: with MX
-// at Exchange Online and no connector to the forest, such mail comes back until it loops (5.4.14).
-func (p *Planner) sayRelayedDomains(ctx context.Context) error {
-	accepted, err := fact.OnlineAcceptedDomains.In(ctx, p.set.Tenant)
-	if err != nil {
-		return err
-	}
-	var names, commands []string
-	for _, d := range accepted {
-		if strings.EqualFold(d.Type, "InternalRelay") && slices.Contains(lower(p.Forest.Answers.Domains), d.Name) {
-			names = append(names, d.Name)
-			commands = append(commands, "Set-AcceptedDomain -Identity "+exchange.Quote(d.Name)+
-				" -DomainType Authoritative")
-		}
-	}
-	if len(names) > 0 {
-		p.Note(msg.Of("Exchange Online passes mail for recipients that it does not know in %s on, and without the "+
-			"connector "+
-			"that mail loops (5.4.14): make it authoritative when all its recipients are there",
-			strings.Join(names, ", ")), commands...)
-	}
-	return nil
-}
-
-// endMail plans the removal of the connectors.
-func (p *Planner) endMail(ctx context.Context) error {
-	guid, err := p.organization(ctx, p.Forest)
-	if err != nil {
-		return err
-	}
 	coexistence, err := p.coexistence(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known, err := fact.HybridOrganizations.In(ctx, p.set.Tenant)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	end := func(k *Kind, name string, reason msg.Text, shares func(*fact.Side) bool) error {
+		other, err := p.needing(ctx, shares)
+		switch {
+		case err != nil:
+			return err
+		case other != nil:
+			waits = append(waits, msg.Of("the %s %s of the tenant serves forest %s too, which is not that far: it "+
+				"stays until "+
+				"then", k.Noun, name, other.Name()))
+		case p.first(shares):
+			p.Remove(k, PlaceOnline, guid+":"+strings.ToLower(name), name, reason, change.Properties{"Name": name})
+		}
+		return nil
 	}
 	var record fact.HybridOrganization
 	taken := func(string) bool { return false } // by another organization
@@ -147,26 +114,37 @@ func (p *Planner) endMail(ctx context.Context) error {
 	reason := msg.Of("mail of %s takes this way no longer: MX leads to Exchange Online", p.Forest.Name())
 	outbound, err := fact.OutboundConnectors.In(ctx, p.set.Tenant)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, c := range outbound {
 		named := strings.EqualFold(c.Name, cmp.Or(record.Outbound, "Outbound to "+guid))
-		if named || p.toForest(c) && !taken(c.Name) {
-			p.Remove(outboundConnector, PlaceOnline, guid+":"+strings.ToLower(c.Name), c.Name, reason,
-				change.Properties{"Name": c.Name})
+		if !named && (!p.toForest(c) || taken(c.Name)) {
+			continue
+		}
+		if err := end(outboundConnector, c.Name, reason, takes(c)); err != nil {
+			return nil, err
 		}
 	}
 	inbound, err := fact.InboundConnectors.In(ctx, p.set.Tenant)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	host := normalHost(p.Forest.Answers.Namespace.SMTP)
 	for _, c := range inbound {
 		named := strings.EqualFold(c.Name, cmp.Or(record.Inbound, "Inbound from "+guid))
-		byHand := strings.EqualFold(c.Type, "OnPremises") && host != "" && normalHost(c.CertificateName) == host
-		if named || byHand && !taken(c.Name) {
-			p.Remove(inboundConnector, PlaceOnline, guid+":"+strings.ToLower(c.Name), c.Name, reason,
-				change.Properties{"Name": c.Name})
+		byHand := strings.EqualFold(c.Type, "OnPremises") && host != "" &&
+			certificate.Matches(c.CertificateName, host) &&
+			!taken(c.Name)
+		switch {
+		case named, byHand && normalHost(c.CertificateName) == host:
+			if err := end(inboundConnector, c.Name, reason, presents(c.CertificateName)); err != nil {
+				return nil, err
+			}
+		case byHand:
+			p.Note(msg.Of("the inbound connector %s of the tenant stays: other servers than the forest's may present "+
+				"a "+
+				"certificate of the name %s. When none does, remove it", c.Name, c.CertificateName),
+				"Remove-InboundConnector -Identity "+exchange.Quote(c.Name))
 		}
 	}
 	if record.GUID != "" { // it names the connectors: it goes before them
@@ -174,7 +152,7 @@ func (p *Planner) endMail(ctx context.Context) error {
 			change.Properties{"OrganizationGuid": guid},
 			All(PlaceOnline, inboundConnector, outboundConnector)...)
 	}
-	return p.endSending(ctx, coexistence, reason)
+	return waits, p.endSending(ctx, coexistence, reason)
 }
 
 // endSending plans what the servers of the forest no longer do.

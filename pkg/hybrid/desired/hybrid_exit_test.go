@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -24,6 +26,8 @@ func leavingSet(t *testing.T) *fact.Set {
 	for _, f := range set.Forests {
 		fact.LocalMailboxes.Seed(f, fact.Residents{}, nil)
 		fact.PublicFolderMailboxes.Seed(f, fact.Residents{}, nil)
+		fact.PublicFolderMoves.Seed(f, fact.PublicFolderMove{}, nil)
+		fact.DynamicGroups.Seed(f, fact.Residents{}, nil)
 		fact.AddressPolicies.Seed(f, []fact.AddressPolicy{{Name: "Default Policy"}}, nil)
 		fact.JournalRules.Seed(f, nil, nil)
 		fact.MoveRequests.Seed(f, nil, nil)
@@ -45,6 +49,7 @@ func leavingSet(t *testing.T) *fact.Set {
 		fact.ServicePoints.Seed(f, []fact.ServicePoint{{Server: "EX1"}}, nil)
 		fact.HybridConfigurations.Seed(f, fact.HybridConfiguration{}, nil)
 	}
+	fact.PublicFoldersRemote.Seed(set.Tenant, false, nil)
 	fact.OnlineJournalRules.Seed(set.Tenant, nil, nil)
 	fact.OnlineMoveRequests.Seed(set.Tenant, nil, nil)
 	fact.MigrationBatches.Seed(set.Tenant, nil, nil)
@@ -56,6 +61,7 @@ func leavingSet(t *testing.T) *fact.Set {
 	fact.AutodiscoverTargets.SeedAll(set.Tenant, func(string) ([]string, error) {
 		return []string{"autodiscover.outlook.com"}, nil
 	})
+	fact.TXT.SeedAll(set.Network, func(string) ([]string, error) { return nil, dns.ErrAbsent })
 	fact.MX.SeedAll(set.Network, func(string) ([]string, error) { return []string{"MX.cloud."}, nil })
 	fact.Hosts.SeedAll(set.Network, func(string) (fact.Host, error) {
 		return fact.Host{Aliases: []string{"autodiscover.outlook.com"}}, nil
@@ -85,6 +91,25 @@ func handedOver() (out []string) {
 		out = append(out, fmt.Sprintf("online/CloudManagedMailbox/%03d@contoso.com", i))
 	}
 	return out
+}
+
+// relays lets the tenant relay mail for a domain.
+func relays(t *testing.T, s *fact.Set, domain string) {
+	t.Helper()
+	accepted, err := fact.OnlineAcceptedDomains.In(t.Context(), s.Tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted = slices.DeleteFunc(slices.Clone(accepted), func(d fact.AcceptedDomain) bool { return d.Name == domain })
+	fact.OnlineAcceptedDomains.Seed(s.Tenant,
+		append(accepted, fact.AcceptedDomain{Name: domain, Type: "InternalRelay"}),
+		nil)
+}
+
+// accepts lets a forest accept a domain besides.
+func accepts(f *fact.Side, domain string) {
+	fact.AcceptedDomains.Seed(f, []fact.AcceptedDomain{{Name: f.Answers.Domains[0], Type: "Authoritative"},
+		{Name: domain, Type: "Authoritative"}}, nil)
 }
 
 // Each stage finds what is left, and what may stay. What it cannot read leaves the forest out.
@@ -136,6 +161,30 @@ func TestExitStages(t *testing.T) {
 				Assignments: []fact.Assignment{{Resource: "exchange", Role: "full"}}}, nil)
 		}
 	}
+	policy := func(enforced bool, exchangers ...string) func(*fact.Set, *fact.Side) {
+		return func(s *fact.Set, _ *fact.Side) {
+			fact.TXT.Seed(s.Network, "_mta-sts.contoso.com", []string{"v=STSv1; id=1"}, nil)
+			fact.TransportPolicies.Seed(s.Network, "contoso.com", fact.TransportPolicy{Enforced: enforced,
+				Exchangers: exchangers}, nil)
+		}
+	}
+	ownKey := func(s *fact.Set, f *fact.Side) {
+		auth, err := fact.Auth.In(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fact.DedicatedApplication.Seed(f, fact.Dedicated{Name: "ExchangeServerApp-1", Application: fact.Application{
+			ID: "object", AppID: "app", KeyCredentials: []any{map[string]any{
+				"key": base64.StdEncoding.EncodeToString(auth.Known()[0].Raw)}}}}, nil)
+	}
+	behindOf := func(s *fact.Set) { // fabrikam still has a mailbox
+		fact.LocalMailboxes.Seed(s.Forests[1], fact.Residents{Names: []string{"Bob"}}, nil)
+	}
+	oneHost := func(s *fact.Set, _ *fact.Side) {
+		s.Forests[1].Answers.Namespace.SMTP = "mail.contoso.com"
+		fact.InboundConnectors.Seed(s.Tenant, []fact.InboundConnector{{Name: "I", Type: "OnPremises",
+			CertificateName: "mail.contoso.com"}}, nil)
+	}
 	unknown := errors.New("no answer")
 	for _, tt := range []struct {
 		name  string
@@ -173,6 +222,54 @@ func TestExitStages(t *testing.T) {
 		{"a journal by way of the forest", both(journal("journal@archive.example"), outbound(fact.OutboundConnector{
 			Name: "O", Enabled: true, RecipientDomains: []string{"archive.example"}})), nothingNeeded, nil,
 			"Archive of the tenant", false},
+		{"public folders that Exchange Online leads to, although they may stay",
+			both(behind(answers.RemainPublicFolders),
+				func(s *fact.Set, _ *fact.Side) { fact.PublicFoldersRemote.Seed(s.Tenant, true, nil) }), nothingNeeded, nil,
+			"PublicFoldersEnabled is Remote", false},
+		{"where public folders are is unread", func(s *fact.Set, _ *fact.Side) {
+			fact.PublicFoldersRemote.Seed(s.Tenant, false, unknown)
+		}, nothingNeeded, nil, "", true},
+		{"public folders in the middle of their move", func(_ *fact.Set, f *fact.Side) {
+			fact.PublicFolderMoves.Seed(f, fact.PublicFolderMove{Locked: true}, nil)
+		}, nothingNeeded, nil, "locked for their move", false},
+		{"public folders that are moved", func(_ *fact.Set, f *fact.Side) {
+			fact.PublicFolderMoves.Seed(f, fact.PublicFolderMove{Locked: true, Complete: true}, nil)
+		}, nothingNeeded, nil, "", false},
+		{"a dynamic group", func(_ *fact.Set, f *fact.Side) {
+			fact.DynamicGroups.Seed(f, fact.Residents{Names: []string{"All staff"}}, nil)
+		}, nothingNeeded, nil, "All staff", false},
+		{"a dynamic group that is in the tenant too", both(behind(answers.RemainDynamicGroups),
+			func(_ *fact.Set, f *fact.Side) {
+				fact.DynamicGroups.Seed(f, fact.Residents{Names: []string{"All staff"}}, nil)
+			}), nothingNeeded, nil, "", false},
+		{"an auth server of another tenant", func(_ *fact.Set, f *fact.Side) {
+			fact.AuthServers.Seed(f, []fact.AuthServer{{Name: "Other", Type: "AzureAD", Realm: "another",
+				Enabled: true}}, nil)
+		}, nothingNeeded, nil, "connects the forest with another tenant (another)", false},
+		{"a send connector to another tenant", func(_ *fact.Set, f *fact.Side) {
+			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "Out", Enabled: true, AddressSpaces: []string{
+				"smtp:contoso.mail.onmicrosoft.com;1", "smtp:merger.mail.onmicrosoft.com;1"}}}, nil)
+		}, nothingNeeded, nil, "leads to another tenant (merger.mail.onmicrosoft.com)", false},
+		{"mail for a partner through the forest", outbound(fact.OutboundConnector{Name: "O", Enabled: true,
+			RecipientDomains: []string{"contoso.com", "partner.example"}}), nothingNeeded, nil,
+			"sends mail for partner.example through the forest", false},
+		{"mail for the forest's own domains", outbound(fact.OutboundConnector{Name: "O", Enabled: true,
+			RecipientDomains: []string{"contoso.com"}}), mailEnds, []string{"online/OutboundConnector/" +
+			strings.ToLower(contosoOrg) + ":o"}, "", false},
+		{"recipients that the tenant does not know", func(s *fact.Set, _ *fact.Side) {
+			relays(t, s, "contoso.com")
+		}, nothingNeeded, nil, "without the connector that mail loops (5.4.14)", false},
+		{"recipients that another system has", both(func(s *fact.Set, _ *fact.Side) { relays(t, s, "contoso.com") },
+			func(s *fact.Set, _ *fact.Side) {
+				fact.OutboundConnectors.Seed(s.Tenant,
+					[]fact.OutboundConnector{{Name: "Notes", Type: "OnPremises", Enabled: true,
+						SmartHosts: []string{"notes.example"}, RecipientDomains: []string{"contoso.com"}}}, nil)
+			}), nothingNeeded, nil, "", false},
+		{"mail to the internet through the tenant", func(_ *fact.Set, f *fact.Side) {
+			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "Internet", Enabled: true,
+				AddressSpaces: []string{"smtp:*;1"},
+				SmartHosts:    []string{"contoso-com.mail.protection.outlook.com"}}}, nil)
+		}, nothingNeeded, nil, "the send connector Internet sends mail for * through the tenant", false},
 		{"centralized transport", outbound(fact.OutboundConnector{Name: "O", Enabled: true, Centralized: true}),
 			nothingNeeded, nil, "centralized transport", false},
 		{"a migration batch", func(s *fact.Set, _ *fact.Side) {
@@ -191,7 +288,16 @@ func TestExitStages(t *testing.T) {
 		}, authorityMoved, handedOver(), "", false},
 		{"a mailbox of no forest", func(s *fact.Set, _ *fact.Side) {
 			fact.SyncedMailboxes.Seed(s.Tenant, []fact.SyncedMailbox{{Primary: "A@elsewhere.example"}}, nil)
-		}, authorityMoved, []string{"online/CloudManagedMailbox/a@elsewhere.example"}, "", false},
+		}, authorityMoved, nil, "", false},
+		{"a mailbox of a domain that the forest accepts", func(s *fact.Set, f *fact.Side) {
+			fact.SyncedMailboxes.Seed(s.Tenant, []fact.SyncedMailbox{{Primary: "A@brand.example"}}, nil)
+			accepts(f, "brand.example")
+		}, authorityMoved, []string{"online/CloudManagedMailbox/a@brand.example"}, "", false},
+		{"a mailbox of a domain that two forests accept", func(s *fact.Set, f *fact.Side) {
+			fact.SyncedMailboxes.Seed(s.Tenant, []fact.SyncedMailbox{{Primary: "A@brand.example"}}, nil)
+			accepts(f, "brand.example")
+			accepts(s.Forests[1], "brand.example")
+		}, authorityMoved, nil, "", false},
 
 		{"MX leads to both", mx("mx.cloud", "mail.contoso.com"), namesTurned, nil, "in place of mail.contoso.com",
 			false},
@@ -202,6 +308,15 @@ func TestExitStages(t *testing.T) {
 		{"a filter, and the forest itself", both(mx("mx.filter.example", "mail.contoso.com"),
 			func(s *fact.Set, _ *fact.Side) { s.Answers.Hybrid.Filtered = []string{"contoso.com"} }), namesTurned, nil,
 			"mail.contoso.com", false},
+		{"an enforced policy that does not list Exchange Online", policy(true, "mail.contoso.com"), namesTurned, nil,
+			"the enforced policy of contoso.com does not list mx.cloud", false},
+		{"an enforced policy that lists it", policy(true, "mail.contoso.com", "*.cloud.example", "mx.cloud"),
+			namesTurned, nil,
+			"", false},
+		{"a policy that is not enforced", policy(false, "mail.contoso.com"), namesTurned, nil, "", false},
+		{"a policy that cannot be read", both(policy(true), func(s *fact.Set, _ *fact.Side) {
+			fact.TransportPolicies.Seed(s.Network, "contoso.com", fact.TransportPolicy{}, unknown)
+		}), namesTurned, nil, "", true},
 		{"autodiscover leads to the forest", func(s *fact.Set, _ *fact.Side) {
 			fact.Hosts.Seed(s.Network, "autodiscover.contoso.com", fact.Host{}, nil)
 		}, namesTurned, nil, "autodiscover.contoso.com. 3600 IN CNAME autodiscover.outlook.com.", false},
@@ -216,6 +331,20 @@ func TestExitStages(t *testing.T) {
 				fact.HybridOrganizations.Seed(s.Tenant, []fact.HybridOrganization{{GUID: fabrikam, Outbound: "Theirs"}},
 					nil)
 			}), mailEnds, nil, "", false},
+		{"an inbound connector of two forests, one of which stays", both(oneHost,
+			func(s *fact.Set, _ *fact.Side) { behindOf(s) }), mailEnds, nil,
+			"the InboundConnector I of the tenant serves forest fabrikam too", false},
+		{"an inbound connector of two forests", oneHost, mailEnds,
+			[]string{"online/InboundConnector/" + strings.ToLower(contosoOrg) + ":i"}, "",
+			false},
+		{"an inbound connector with a wildcard", func(s *fact.Set, _ *fact.Side) {
+			fact.InboundConnectors.Seed(s.Tenant, []fact.InboundConnector{{Name: "I", Type: "OnPremises",
+				CertificateName: "*.contoso.com"}}, nil)
+		}, mailEnds, nil, "", false},
+		{"an outbound connector for the domains of two forests, one of which stays",
+			both(outbound(fact.OutboundConnector{
+				Name: "O", RecipientDomains: []string{"contoso.com", "fabrikam.example"}}),
+				func(s *fact.Set, _ *fact.Side) { behindOf(s) }), mailEnds, nil, "serves forest fabrikam too", false},
 		{"a send connector for more", func(_ *fact.Set, f *fact.Side) {
 			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "Out", AddressSpaces: []string{
 				"smtp:contoso.mail.onmicrosoft.com;1", "smtp:partner.example;1"}}}, nil)
@@ -241,7 +370,14 @@ func TestExitStages(t *testing.T) {
 			fact.AuthServers.Seed(f, []fact.AuthServer{{Name: "ADFS", Type: "ADFS", Realm: tenantID},
 				{Name: "Partner", Type: "MicrosoftACS", Realm: "another"}}, nil)
 		}, trustEnds, nil, "", false},
-		{"an application", app(fact.Application{KeyCredentials: []any{map[string]any{"keyId": "1"}}}), trustEnds,
+		{"an application with a key of another organization", app(fact.Application{
+			KeyCredentials: []any{map[string]any{"keyId": "1"}}}), trustEnds, nil, "keyId 1", false},
+		{"an application that another forest needs", both(app(fact.Application{}), func(s *fact.Set, _ *fact.Side) {
+			fact.DedicatedApplication.Seed(s.Forests[1], fact.Dedicated{Name: "ExchangeServerApp-1",
+				Application: fact.Application{ID: "object", AppID: "app"}}, nil)
+			behindOf(s)
+		}), trustEnds, nil, "serves forest fabrikam too", false},
+		{"an application", both(app(fact.Application{}), ownKey), trustEnds,
 			[]string{"entra/AppRoleAssignment/ExchangeServerApp-1:full", "entra/ServicePrincipal/ExchangeServerApp-1",
 				"entra/KeyCredential/ExchangeServerApp-1"}, "", false},
 		{"an application with a secret", app(fact.Application{Passwords: 1}), trustEnds, nil, "", false},
@@ -260,7 +396,7 @@ func TestExitStages(t *testing.T) {
 			func(_ *fact.Set, f *fact.Side) {
 				fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "All", Enabled: true, CloudHeader: true,
 					AddressSpaces: []string{"smtp:*;1"}}}, nil)
-			}), mailEnds, nil, "5.7.64", false},
+			}), nothingNeeded, nil, "5.7.64", false},
 		{"a connector to the internet that is off, and one without the tenant", both(outbound(fact.OutboundConnector{
 			Name: "O", Enabled: true}), func(_ *fact.Set, f *fact.Side) {
 			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "All", CloudHeader: true,
@@ -337,21 +473,15 @@ func TestExitStages(t *testing.T) {
 func TestExitOfMailSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		behind []string
-		kind   string
 		want   []string
 	}{
-		"nothing":             {nil, "Authoritative", nil},
-		"relays stay":         {[]string{answers.RemainRelays}, "Authoritative", []string{"5.7.68"}},
-		"mail that is passed": {nil, "InternalRelay", []string{"5.4.14"}},
+		"nothing":     {nil, nil},
+		"relays stay": {[]string{answers.RemainRelays}, []string{"5.7.68"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := leavingSet(t)
 			contoso := set.Forests[0]
 			set.Answers.Hybrid.LeaveBehind = test.behind
-			fact.OnlineAcceptedDomains.Seed(set.Tenant, []fact.AcceptedDomain{{Name: "contoso.com", Type: test.kind},
-				{Name: "contoso.mail.onmicrosoft.com", Coexistence: true},
-				{Name: "other.example", Type: "InternalRelay"}},
-				nil)
 			fact.OutboundConnectors.Seed(set.Tenant, []fact.OutboundConnector{{Name: "O", Enabled: true,
 				Type: "OnPremises", SmartHosts: []string{"mail.contoso.com"}}}, nil)
 			p := &Planner{Answers: set.Answers, Forest: contoso, set: set, topic: hybridExit}
@@ -360,13 +490,8 @@ func TestExitOfMailSays(t *testing.T) {
 			}
 			var said []string
 			for _, n := range p.notes {
-				for _, code := range []string{"5.7.68", "5.4.14"} {
-					if strings.Contains(n.Text.String(), code) {
-						said = append(said, code)
-					}
-				}
-				if strings.Contains(n.Text.String(), "other.example") {
-					t.Errorf("a domain of no forest: %s", n.Text)
+				if strings.Contains(n.Text.String(), "5.7.68") {
+					said = append(said, "5.7.68")
 				}
 			}
 			if diff := cmp.Diff(test.want, said); diff != "" {

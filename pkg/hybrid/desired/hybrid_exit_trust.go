@@ -3,6 +3,7 @@ package desired
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ var trustEnds = ExitStage{
 	Kinds: []*Kind{settingOverride, authServerApplication, authServer, partnerApplication, servicePrincipal,
 		appRoleAssignment, keyCredential, servicePrincipalName},
 	Reads: fact.List(fact.Tenant, fact.SettingOverrides, fact.AuthServers, fact.PartnerApplications,
-		fact.DedicatedApplication, fact.Standings, fact.TokenNames),
+		fact.DedicatedApplication, fact.Auth, fact.Standings, fact.TokenNames),
 	open: func(ctx context.Context, p *Planner) (waits []msg.Text, err error) {
 		before := len(p.out)
 		id, err := p.tenantID(ctx)
@@ -51,8 +52,9 @@ var trustEnds = ExitStage{
 		if err := p.endOverrides(ctx); err != nil {
 			return nil, err
 		}
-		if err := p.endApplication(ctx); err != nil {
-			return nil, err
+		if waits, err = p.endApplication(ctx); err != nil || len(waits) > 0 {
+			p.out = p.out[:before]
+			return waits, err
 		}
 		if err := p.endServers(ctx, id, servers); err != nil {
 			return nil, err
@@ -89,15 +91,30 @@ func (p *Planner) endOverrides(ctx context.Context) error {
 }
 
 // endApplication takes keys, consents and sign-in of the dedicated application away. All of it can
-// be given back; a removed application comes back under another id.
-func (p *Planner) endApplication(ctx context.Context) error {
+// be given back; a removed application comes back under another id. It returns what the application
+// waits for.
+func (p *Planner) endApplication(ctx context.Context) (waits []msg.Text, err error) {
 	app, err := fact.DedicatedApplication.In(ctx, p.Forest)
 	if err != nil || app.AppID == "" {
-		return err
+		return nil, err
+	}
+	shares, err := p.sharesApplication(ctx, app.AppID)
+	if err != nil {
+		return nil, err
+	}
+	switch other, err := p.needing(ctx, shares); {
+	case err != nil:
+		return nil, err
+	case other != nil:
+		return []msg.Text{msg.Of("the application %s (%s) serves forest %s too, which is not that far: it stays "+
+			"until then",
+			app.DisplayName, app.AppID, other.Name())}, nil
+	case !p.first(shares):
+		return nil, nil
 	}
 	standing, err := fact.Standings.In(ctx, p.set.Tenant, app.AppID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	before := len(p.out)
 	name, forest := app.Name, p.Forest.Name()
@@ -105,7 +122,17 @@ func (p *Planner) endApplication(ctx context.Context) error {
 		p.Note(msg.Of("the application %s (%s) has other ways to sign in, which hybridge did not make: it stays as "+
 			"it is; "+
 			"find out who uses it", app.DisplayName, app.AppID))
-		return nil
+		return nil, nil
+	}
+	strange, err := p.strangeKeys(ctx, app, shares)
+	if err != nil {
+		return nil, err
+	}
+	live := standing.Enabled || len(standing.Assignments) > 0
+	if live && len(strange) > 0 {
+		return []msg.Text{msg.Of("the application %s (%s) has keys that are no auth certificates of the forest (%s): "+
+			"find out "+
+			"who signs in with them, and remove them", app.DisplayName, app.AppID, firstNames(strange))}, nil
 	}
 	for _, a := range standing.Assignments {
 		p.Remove(appRoleAssignment, PlaceEntra, name+":"+a.Role, name+" "+cmp.Or(a.ResourceName, a.Resource),
@@ -126,7 +153,44 @@ func (p *Planner) endApplication(ctx context.Context) error {
 			"place on EwsAllowedAppIDs admits nothing. Remove it by hand when no rollback is wanted any more",
 			app.DisplayName, app.AppID), "Remove-MgApplication -ApplicationId "+exchange.Quote(app.ID))
 	}
-	return nil
+	return nil, nil
+}
+
+// sharesApplication returns which forests of the answers sign in as an application.
+func (p *Planner) sharesApplication(ctx context.Context, appID string) (func(*fact.Side) bool, error) {
+	var sharing []*fact.Side
+	for _, f := range p.set.Forests {
+		theirs, err := fact.DedicatedApplication.In(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(theirs.AppID, appID) {
+			sharing = append(sharing, f)
+		}
+	}
+	return func(f *fact.Side) bool { return slices.Contains(sharing, f) }, nil
+}
+
+// strangeKeys are the valid keys of the application that are no auth certificates of the forests
+// that share it.
+func (p *Planner) strangeKeys(ctx context.Context, app fact.Dedicated, shares func(*fact.Side) bool) ([]string, error) {
+	var known []*x509.Certificate
+	for _, f := range p.set.Forests {
+		if !shares(f) {
+			continue
+		}
+		auth, err := fact.Auth.In(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, auth.Known()...)
+	}
+	var out []string
+	for _, k := range app.Foreign(known, p.day()) {
+		key := fact.Credential(k)
+		out = append(out, cmp.Or(key.Thumbprint(), "keyId "+key.KeyID))
+	}
+	return out, nil
 }
 
 // endServers takes the trust of the forest in the tenant away.

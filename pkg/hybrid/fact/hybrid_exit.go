@@ -1,18 +1,25 @@
 package fact
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 const (
 	getMailbox      = "Get-Mailbox"
+	getDynamicGroup = "Get-DynamicDistributionGroup"
 	getClientAccess = "Get-ClientAccessService"
 )
 
@@ -26,16 +33,19 @@ type Residents struct {
 const maxResidents = 100
 
 // The mailboxes of a forest: those of people, rooms and teams, and those of public folders. Exchange
-// keeps system mailboxes on every server; they are not among them.
+// keeps system mailboxes on every server; they are not among them. DynamicGroups are the dynamic
+// distribution groups, which no synchronization takes to the tenant.
 var (
-	LocalMailboxes        = residents(map[string]any{})
-	PublicFolderMailboxes = residents(map[string]any{"PublicFolder": true})
+	LocalMailboxes        = residents(getMailbox, map[string]any{})
+	PublicFolderMailboxes = residents(getMailbox, map[string]any{"PublicFolder": true})
+	DynamicGroups         = residents(getDynamicGroup, map[string]any{})
 )
 
-func residents(parameters map[string]any) *Query[Residents] {
-	parameters["ResultSize"] = "101"
-	q := Session(OnPremises, []string{getMailbox}, func(ctx context.Context, s exchange.Session) (Residents, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: getMailbox, Parameters: maps.Clone(parameters)})
+// residents looks in the whole forest: the scope of a session is by default the domain of its server.
+func residents(cmdlet string, parameters map[string]any) *Query[Residents] {
+	parameters["ResultSize"], parameters["IgnoreDefaultScope"] = "101", true
+	q := Session(OnPremises, []string{cmdlet}, func(ctx context.Context, s exchange.Session) (Residents, error) {
+		objects, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: maps.Clone(parameters)})
 		if err != nil {
 			return Residents{}, err
 		}
@@ -43,7 +53,7 @@ func residents(parameters map[string]any) *Query[Residents] {
 		for _, o := range objects {
 			name, err := o.String("Name")
 			if err != nil {
-				return Residents{}, unreadable(getMailbox, o.Text, err)
+				return Residents{}, unreadable(cmdlet, o.Text, err)
 			}
 			kind, _ := o.String("RecipientTypeDetails")
 			switch {
@@ -184,3 +194,80 @@ var TokenNames = FromGraph("/servicePrincipals/{Exchange Online}, servicePrincip
 		}
 		return out, nil
 	})
+
+// PublicFolderMove is how far the move of public folders to the tenant is, as the forest's
+// configuration shows it.
+type PublicFolderMove struct{ Locked, Complete bool }
+
+// PublicFolderMoves is that of a forest. Versions before the modern public folders show neither.
+var PublicFolderMoves = Cmdlet(OnPremises, getOrganizationConfig,
+	one(getOrganizationConfig, func(o exchange.Object) (m PublicFolderMove, err error) {
+		for property, to := range map[string]*bool{
+			"PublicFoldersLockedForMigration": &m.Locked, "PublicFolderMigrationComplete": &m.Complete,
+		} {
+			if *to, err = o.Bool(property); err != nil && !errors.Is(err, exchange.ErrAbsent) &&
+				!errors.Is(err, exchange.ErrNull) {
+				return m, err
+			}
+		}
+		return m, nil
+	}))
+
+// PublicFoldersRemote reports whether Exchange Online leads its users to public folders on-premises.
+var PublicFoldersRemote = Session(Online, []string{getOrganizationConfig},
+	func(ctx context.Context, s exchange.Session) (bool, error) {
+		objects, err := onlineConfig(ctx, s)
+		if err != nil {
+			return false, err
+		}
+		return one(getOrganizationConfig, func(o exchange.Object) (bool, error) {
+			where, err := o.String("PublicFoldersEnabled")
+			return strings.EqualFold(where, "Remote"), err
+		})(objects)
+	})
+
+// TransportPolicies are the MTA-STS policies by domain. A domain without a record has none.
+var TransportPolicies = FromNetwork(HTTP, "GET https://mta-sts.{key}/.well-known/mta-sts.txt",
+	func(ctx context.Context, s *Side, domain string) (TransportPolicy, error) {
+		return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (TransportPolicy, error) {
+			client := l.Client(nil) // follows no redirect, as the policy's readers do not
+			defer client.CloseIdleConnections()
+			ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
+			defer cancel()
+			place := "https://mta-sts." + domain + "/.well-known/mta-sts.txt"
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, place, http.NoBody)
+			if err != nil {
+				return TransportPolicy{}, err
+			}
+			answer, err := client.Do(request)
+			if err != nil {
+				return TransportPolicy{}, err
+			}
+			defer func() { _ = answer.Body.Close() }()
+			if answer.StatusCode != http.StatusOK {
+				return TransportPolicy{}, fmt.Errorf("%s answers %s", place, link.Line(answer.Status))
+			}
+			text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+			return readTransportPolicy(string(text)), err
+		})
+	})
+
+// TransportPolicy says which mail exchangers senders may use (RFC 8461).
+type TransportPolicy struct {
+	Enforced   bool
+	Exchangers []string // a host, or "*." and a domain
+}
+
+func readTransportPolicy(text string) (p TransportPolicy) {
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.ToLower(link.Line(strings.TrimSpace(value)))
+		switch strings.ToLower(strings.TrimSpace(key)) {
+		case "mode":
+			p.Enforced = value == "enforce"
+		case "mx":
+			p.Exchangers = append(p.Exchangers, value)
+		}
+	}
+	return p
+}

@@ -14,10 +14,6 @@ import (
 // exitCategory is the category of the checks of the way out of hybrid.
 const exitCategory = "leaving"
 
-// looked are the first stages: what they find holds, whatever the stages before them say. The others
-// remove what is in use until these are done.
-const looked = 3
-
 // hybridExitChecks returns one check per stage of the way out of hybrid. Declaring a stage adds its
 // check.
 func hybridExitChecks() []Check {
@@ -45,7 +41,7 @@ func judgeStage(ctx context.Context, in Input, stages []desired.ExitStage, i int
 		return check.NotApplicable("the organization stays hybrid (hybrid.state)")
 	}
 	for j := range i {
-		if i < looked {
+		if i < len(desired.LookingStages()) { // what it finds holds, whatever the stages before it say
 			break
 		}
 		before, err := desired.StageOf(ctx, in.Set, in.Forest, stages[j])
@@ -90,7 +86,14 @@ func (c Check) taken(ctx context.Context, in Input) bool {
 		forests = []*fact.Side{in.Forest}
 	}
 	for _, f := range forests {
-		for _, s := range desired.ExitStages()[:looked] {
+		stages := desired.LookingStages()
+		if c.ID.Category() == "autodiscover" {
+			if local, err := fact.LocalMailboxes.In(ctx, f); err == nil && len(local.Names) == 0 {
+				continue // no client of the forest needs it
+			}
+			stages = stages[2:]
+		}
+		for _, s := range stages {
 			if state, err := desired.StageOf(ctx, in.Set, f, s); err != nil || !state.Done() {
 				return false
 			}

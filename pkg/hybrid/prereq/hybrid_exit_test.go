@@ -19,6 +19,10 @@ func left(t *testing.T) *fact.Set {
 	for _, side := range f.Forests {
 		fact.LocalMailboxes.Seed(side, fact.Residents{}, nil)
 		fact.PublicFolderMailboxes.Seed(side, fact.Residents{}, nil)
+		fact.PublicFolderMoves.Seed(side, fact.PublicFolderMove{}, nil)
+		fact.DynamicGroups.Seed(side, fact.Residents{}, nil)
+		fact.AuthServers.Seed(side, nil, nil)
+		fact.SendConnectors.Seed(side, nil, nil)
 		fact.AddressPolicies.Seed(side, []fact.AddressPolicy{{Name: "Default Policy"}}, nil)
 		fact.JournalRules.Seed(side, nil, nil)
 		fact.MoveRequests.Seed(side, nil, nil)
@@ -28,11 +32,13 @@ func left(t *testing.T) *fact.Set {
 			fact.Hosts.Seed(f.Network, "autodiscover."+d, fact.Host{Aliases: []string{"autodiscover.outlook.com"}}, nil)
 		}
 	}
+	fact.PublicFoldersRemote.Seed(f.Tenant, false, nil)
 	fact.OnlineJournalRules.Seed(f.Tenant, nil, nil)
 	fact.OutboundConnectors.Seed(f.Tenant, nil, nil)
 	fact.OnlineMoveRequests.Seed(f.Tenant, nil, nil)
 	fact.MigrationBatches.Seed(f.Tenant, nil, nil)
 	fact.SyncedMailboxes.Seed(f.Tenant, []fact.SyncedMailbox{{Primary: "anna@contoso.com", CloudManaged: true}}, nil)
+	fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return nil, dns.ErrAbsent })
 	fact.MailExchangers.SeedAll(f.Tenant, func(string) ([]string, error) {
 		return []string{"to-cloud.mail.protection.outlook.com"}, nil
 	})

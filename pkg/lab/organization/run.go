@@ -494,8 +494,14 @@ func texts(v any) []string {
 }
 
 // askedFor reports whether a Get cmdlet shows an object: mailboxes of public folders appear only
-// when they are asked for.
-func askedFor(n *noun, r *Record, c Call) bool {
+// when they are asked for, and recipients in another domain of the forest only where the session's
+// scope, the domain of its server, is ignored.
+func (o *Organization) askedFor(n *noun, r *Record, c Call) bool {
+	if domain, _, ok := strings.Cut(r.text("OrganizationalUnit"), "/"); ok && !strings.EqualFold(domain, o.c.FQDN) {
+		if everywhere, _ := c.Parameters["IgnoreDefaultScope"].(bool); !everywhere {
+			return false
+		}
+	}
 	asked, _ := c.Parameters["PublicFolder"].(bool)
 	return n.name != "Mailbox" || asked == strings.EqualFold(r.text("RecipientTypeDetails"), "PublicFolderMailbox")
 }
@@ -536,7 +542,7 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 	}
 	var out []output
 	for _, r := range o.all(n.name) {
-		if identity != "" && !r.is(identity) || !passes(r, filters) || !askedFor(n, r, c) {
+		if identity != "" && !r.is(identity) || !passes(r, filters) || !o.askedFor(n, r, c) {
 			continue
 		}
 		out = append(out, o.print(r, c.Parameters))

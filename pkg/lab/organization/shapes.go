@@ -168,7 +168,7 @@ func listTypes(kind string) []string {
 
 // homes are the types that do not live in Microsoft.Exchange.Data, by their place.
 var homes = map[string]string{
-	"Microsoft.Exchange.Data.Directory.": "ADObjectId OrganizationId",
+	"Microsoft.Exchange.Data.Directory.": "ADObjectId OrganizationId PublicFoldersDeployment",
 	"Microsoft.Exchange.Data.Directory.SystemConfiguration.": "AcceptedDomainType AuthMechanisms AuthServerType " +
 		"AuthenticationMethod ExtendedProtectionFlag ExtendedProtectionPolicySetting " +
 		"ExtendedProtectionTokenCheckingMode GzipLevel HybridConfigurationStatusFlags MessageRateSourceFlags " +
