@@ -1,42 +1,54 @@
-// Package templates holds the texts that hybridge is built with: answers files, scripts, pages.
+// Package templates holds the texts that hybridge is built with: answers files, causes of failures,
+// scripts, pages. The program carries them compressed.
 package templates
 
 import (
 	"bytes"
 	"compress/gzip"
 	"embed"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"sync"
 )
 
-// Answers holds the answers file of every scenario as answers/SCENARIO.yaml.
-//
-//go:embed answers/*.yaml
-var Answers embed.FS
+//go:embed texts.gz
+var packed []byte
 
-// Diagnoses holds the causes of failures as diagnoses/TOPIC.yaml.
-//
-//go:embed diagnoses/*.yaml
-var Diagnoses embed.FS
+// texts is every file of answers, diagnoses, html, powershell, schemas and shell by its path.
+var texts = sync.OnceValue(func() map[string]string {
+	parts := strings.Split(string(Unpack(packed)), separator)
+	all := make(map[string]string, len(parts)/2)
+	for i := 0; i+1 < len(parts); i += 2 {
+		all[parts[i]] = parts[i+1]
+	}
+	return all
+})
 
-// Schemas holds the JSON Schema of every document that machines read as schemas/NAME.json.
-//
-//go:embed schemas/*.json
-var Schemas embed.FS
+// separator stands after each path and after each text of texts.gz.
+const separator = "\x00"
 
-// PowerShell holds the parts of generated scripts as powershell/NAME.
-//
-//go:embed powershell/*
-var PowerShell embed.FS
+// Read returns a file of this directory by its path, as powershell/undo.ps1.
+func Read(path string) (string, error) {
+	text, ok := texts()[path]
+	if !ok {
+		return "", fmt.Errorf("hybridge is built without templates/%s", path)
+	}
+	return text, nil
+}
 
-// Shell holds the parts of generated shell scripts as shell/NAME.
-//
-//go:embed shell/*
-var Shell embed.FS
-
-// HTML holds the style sheet and the script of HTML reports as html/NAME.
-//
-//go:embed html/*
-var HTML embed.FS
+// List returns the paths of a directory of Read, sorted.
+func List(directory string) []string {
+	var paths []string
+	for path := range texts() {
+		if strings.HasPrefix(path, directory+"/") {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
 
 //go:embed notices.txt.gz
 var notices []byte

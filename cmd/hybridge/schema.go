@@ -67,7 +67,8 @@ func schema(name string) (schemaDocument, error) {
 	if name == "answers" {
 		return answers.Schema(), nil
 	}
-	return templates.Schemas.ReadFile("schemas/" + name + ".json")
+	text, err := templates.Read("schemas/" + name + ".json")
+	return schemaDocument(text), err
 }
 
 func newSchemaCommand(a app) *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -31,6 +32,13 @@ func program(ctx context.Context, warm bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(makefile), "\nGCFLAGS := ")
+	line, _, _ := strings.Cut(rest, "\n")
+	flags := strings.Fields(line)
 	type built struct {
 		name, path   string
 		build, start float64 // seconds
@@ -40,8 +48,8 @@ func program(ctx context.Context, warm bool) error {
 	for _, b := range all {
 		fmt.Fprintf(os.Stderr, "build of %s\n", b.name)
 		binary := filepath.Join(dir, filepath.Base(b.path))
-		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-gcflags=./...=-l", "-ldflags=-s -w -funcalign=16",
-			"-o", binary, b.path)
+		args := append([]string{"build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", binary}, flags...)
+		c := exec.CommandContext(ctx, "go", append(args, b.path)...)
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if !warm {
 			cache := filepath.Join(dir, "cache")

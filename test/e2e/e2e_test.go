@@ -30,8 +30,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "hybridge")
-	build := exec.Command("go", "build", "-gcflags=../../...=-l", "-ldflags", "-s -w -funcalign=16", "-o", binary,
-		"../../cmd/hybridge")
+	build := exec.Command("go", append([]string{"build", "-ldflags", "-s -w -funcalign=16", "-o", binary},
+		append(compilerFlags(), "./cmd/hybridge")...)...)
+	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
@@ -40,6 +41,17 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// compilerFlags are those of the Makefile, which has what a release is built with.
+func compilerFlags() []string {
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		panic(err)
+	}
+	_, rest, _ := strings.Cut(string(makefile), "\nGCFLAGS := ")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.Fields(line)
 }
 
 // maxSize is how large a stripped binary may be, in bytes. `make dist` says the same of the six.

@@ -31,11 +31,11 @@ func Template(scenario string) ([]byte, error) {
 	var ids []string
 	for _, s := range scenarios {
 		if s.ID == scenario {
-			data, err := templates.Answers.ReadFile("answers/" + s.ID + ".yaml")
+			text, err := templates.Read("answers/" + s.ID + ".yaml")
 			if err != nil {
 				return nil, fmt.Errorf("template %s: %w", s.ID, err)
 			}
-			return data, nil
+			return []byte(text), nil
 		}
 		ids = append(ids, s.ID)
 	}

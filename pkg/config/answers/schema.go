@@ -11,16 +11,19 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/config/schema"
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
 // schema.json is generated from the types of this package by its tests (go test -update) and
 // committed.
 //
-//go:embed schema.json
-var schemaJSON []byte
+//go:embed schema.json.gz
+var packedSchema []byte
+
+var schemaJSON = sync.OnceValue(func() []byte { return templates.Unpack(packedSchema) })
 
 // Schema returns the JSON Schema (draft 2020-12) of answers files.
-func Schema() []byte { return bytes.Clone(schemaJSON) }
+func Schema() []byte { return bytes.Clone(schemaJSON()) }
 
 // enumerations are the values that a key can have, by the schema's definition and property.
 var enumerations = map[string][]string{
@@ -61,7 +64,7 @@ func texts[S ~string](values []S) []string {
 }
 
 var compiled = sync.OnceValue(func() *schema.Schema {
-	s, err := schema.Parse(schemaJSON)
+	s, err := schema.Parse(schemaJSON())
 	if err != nil {
 		panic(fmt.Sprintf("answers: schema.json: %v", err)) // embedded and tested
 	}

@@ -77,11 +77,11 @@ func (*htmlWriter) Fail(Failure) error { return nil }
 func (*htmlWriter) End(int) error      { return nil }
 
 func asset(name string) string {
-	data, err := templates.HTML.ReadFile("html/" + name)
+	text, err := templates.Read("html/" + name)
 	if err != nil {
 		panic(err) // embedded
 	}
-	return string(data)
+	return text
 }
 
 // hash is the source expression of a Content-Security-Policy that allows this very text.

@@ -101,11 +101,11 @@ func edgeRole() string { return cmp.Or(Exchange.Role, Exchange.ID) }
 
 func (e edgePart) render(name, digest string) []byte {
 	read := func(name string) string {
-		text, err := templates.PowerShell.ReadFile("powershell/" + name)
+		text, err := templates.Read("powershell/" + name)
 		if err != nil {
 			panic(err) // it is built in
 		}
-		return string(text)
+		return text
 	}
 	result := "hybridge-" + strings.TrimSuffix(strings.TrimPrefix(e.file, "01-"), ".ps1") + ".json"
 	text := strings.Replace(read(name), "@@common@@", read("edge-common.ps1"), 1)

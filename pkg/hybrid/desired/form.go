@@ -1,11 +1,12 @@
 package desired
 
 import (
-	"embed"
 	"fmt"
 	"reflect"
 	"strings"
 	"text/template/parse"
+
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
 // form is a template in the syntax of text/template: range, if, not, len, printf, fields and
@@ -17,16 +18,16 @@ type form struct {
 }
 
 // mustForm parses a template file, which is built in. texts are functions of one text.
-func mustForm(files embed.FS, path string, texts map[string]func(string) string) *form {
+func mustForm(path string, texts map[string]func(string) string) *form {
 	known := map[string]any{"not": true, "len": true, "printf": true}
 	for name := range texts {
 		known[name] = true
 	}
-	data, err := files.ReadFile(path)
+	text, err := templates.Read(path)
 	if err != nil {
 		panic(err)
 	}
-	trees, err := parse.Parse(path, string(data), "", "", known)
+	trees, err := parse.Parse(path, text, "", "", known)
 	if err != nil {
 		panic(err)
 	}

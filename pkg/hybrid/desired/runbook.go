@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/templates"
 )
 
 // RunbookFile is the name of the runbook beside the scripts.
@@ -50,7 +49,7 @@ type runbookNote struct {
 type runbookChange struct{ Action, Kind, Name, Reason, Risk string }
 
 var runbookTemplate = sync.OnceValue(func() *form {
-	return mustForm(templates.PowerShell, "powershell/runbook.md.tmpl",
+	return mustForm("powershell/runbook.md.tmpl",
 		map[string]func(string) string{"cell": cell, "line": comment})
 })
 

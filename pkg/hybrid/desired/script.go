@@ -267,7 +267,7 @@ type page struct {
 }
 
 var scriptTemplate = sync.OnceValue(func() *form {
-	return mustForm(templates.PowerShell, "powershell/script.ps1.tmpl",
+	return mustForm("powershell/script.ps1.tmpl",
 		map[string]func(string) string{"quote": exchange.Quote, "comment": comment})
 })
 
@@ -350,11 +350,11 @@ func (s *script) where(d *page, sort string) {
 		blocks = append(blocks, "undo.ps1")
 	}
 	for _, name := range blocks {
-		text, err := templates.PowerShell.ReadFile("powershell/" + name)
+		text, err := templates.Read("powershell/" + name)
 		if err != nil {
 			panic(err) // it is built in
 		}
-		d.Blocks = append(d.Blocks, string(text))
+		d.Blocks = append(d.Blocks, text)
 	}
 }
 

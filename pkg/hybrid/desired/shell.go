@@ -14,7 +14,6 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/templates"
 )
 
 // shellPage is the data of the template of a shell script.
@@ -58,7 +57,7 @@ type shellQuery struct{ Operation, Rows, Image, Identity string }
 type shellWrite struct{ Operation, Input string }
 
 var shellTemplate = sync.OnceValue(func() *form {
-	return mustForm(templates.Shell, "shell/script.sh.tmpl",
+	return mustForm("shell/script.sh.tmpl",
 		map[string]func(string) string{"quote": shellQuote, "comment": comment})
 })
 

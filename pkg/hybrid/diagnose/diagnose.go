@@ -4,7 +4,6 @@ package diagnose
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -103,17 +102,13 @@ func Rows() []Row { return table() }
 
 var table = sync.OnceValue(func() []Row {
 	var rows []Row
-	files, err := fs.Glob(templates.Diagnoses, "diagnoses/*.yaml")
-	if err != nil || len(files) == 0 {
-		panic(fmt.Sprintf("the table of causes: %v", err))
-	}
-	for _, name := range files {
-		data, err := templates.Diagnoses.ReadFile(name)
+	for _, name := range templates.List("diagnoses") {
+		text, err := templates.Read(name)
 		if err != nil {
 			panic(fmt.Sprintf("the table of causes: %v", err))
 		}
 		var t topic
-		if err := yaml.Load(data, &t, yaml.WithKnownFields()); err != nil {
+		if err := yaml.Load([]byte(text), &t, yaml.WithKnownFields()); err != nil {
 			panic(fmt.Sprintf("%s: %v", name, err))
 		}
 		for _, r := range t.Rows {

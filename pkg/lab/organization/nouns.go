@@ -9,10 +9,11 @@ import (
 	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
-//go:embed nouns.txt
-var nounsText string
+//go:embed nouns.txt.gz
+var nounsGzip []byte
 
 // noun is a kind of object, as nouns.txt declares it.
 type noun struct {
@@ -43,7 +44,7 @@ type property struct {
 }
 
 var nouns = sync.OnceValue(func() map[string]*noun {
-	n, err := parseNouns(nounsText)
+	n, err := parseNouns(string(templates.Unpack(nounsGzip)))
 	if err != nil {
 		panic("organization: nouns.txt: " + err.Error()) // a test covers it
 	}
