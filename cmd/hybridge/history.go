@@ -26,7 +26,8 @@ values, and who changed them when as far as the audit logs of Exchange say. It e
   hybridge history --drift -f answers.yaml
   hybridge history scripts/hybridge-result.json -f answers.yaml`,
 	}
-	c.Flags().BoolVar(&drift, "drift", false, "show what changed since the runs, and who changed it; exit 5 when something did")
+	c.Flags().BoolVar(&drift, "drift", false,
+		"show what changed since the runs, and who changed it; exit 5 when something did")
 	return a.verb(c, report.Documents, func(ctx context.Context, t *task, results []string) error {
 		if !drift {
 			return runHistory(ctx, t, results)

@@ -348,8 +348,8 @@ func Faults() []Fault {
 				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			}),
 		},
-	}, probeFaults(), networkFaults(), reachFaults(), tenantFaults(), mailFaults(), upkeepFaults(), edgeFaults(), policyFaults(),
-		workMailFaults(), betweenFaults(), leavingFaults())
+	}, probeFaults(), networkFaults(), reachFaults(), tenantFaults(), mailFaults(), upkeepFaults(), edgeFaults(),
+		policyFaults(), workMailFaults(), betweenFaults(), leavingFaults())
 }
 
 // blemish changes one person on-premises in the directory.

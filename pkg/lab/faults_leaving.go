@@ -25,7 +25,8 @@ func leavingFaults() []Fault {
 			late: inContoso(changes("OrganizationConfig", "", "PublicFoldersLockedForMigration", true)),
 		},
 		{
-			ID: "leaving.dynamic-group", Title: "contoso has a dynamic distribution group, of which the tenant knows nothing",
+			ID:    "leaving.dynamic-group",
+			Title: "contoso has a dynamic distribution group, of which the tenant knows nothing",
 			late: inContoso(makes("DynamicDistributionGroup", "Name", "All staff", "Alias", "all", "PrimarySmtpAddress",
 				"all@contoso.example")),
 		},
@@ -42,7 +43,8 @@ func leavingFaults() []Fault {
 			}),
 		},
 		{
-			ID: "leaving.unknown-recipients", Title: "the tenant relays mail for recipients of contoso that it does not know",
+			ID:    "leaving.unknown-recipients",
+			Title: "the tenant relays mail for recipients of contoso that it does not know",
 			late: everywhere(func(l *Lab) {
 				l.tenant.org.Object("AcceptedDomain", "contoso.example").Set("DomainType", "InternalRelay")
 				l.tenant.org.Seed("OutboundConnector", "Name", "Unknown", "ConnectorType", "OnPremises", "RecipientDomains",
@@ -100,8 +102,8 @@ func leavingFaults() []Fault {
 			ID: "leaving.relationship", Turns: turns("leaving.lookups"), Diagnosis: "leaving.left-over",
 			Title: "the tenant still asks contoso for free/busy",
 			late: inTenant(func(t *tenantSite) {
-				t.org.Seed("OrganizationRelationship", "Name", "O365 to On-premises", "DomainNames", []string{"contoso.example"},
-					"FreeBusyAccessEnabled", true, "Enabled", true)
+				t.org.Seed("OrganizationRelationship", "Name", "O365 to On-premises",
+					"DomainNames", []string{"contoso.example"}, "FreeBusyAccessEnabled", true, "Enabled", true)
 			}),
 		},
 		Fault{
@@ -118,7 +120,8 @@ func leavingFaults() []Fault {
 		Fault{
 			ID: "leaving.record", Turns: turns("leaving.record"), Diagnosis: "leaving.left-over",
 			Title: "contoso still has the record of Microsoft's wizard",
-			late:  inContoso(makes("HybridConfiguration", "Name", "Hybrid Configuration", "Domains", []string{"contoso.example"})),
+			late: inContoso(makes("HybridConfiguration", "Name", "Hybrid Configuration",
+				"Domains", []string{"contoso.example"})),
 		})
 	for i := range list {
 		list[i].Verdict, list[i].left = Warns, true

@@ -22,7 +22,8 @@ func (f *forestSite) roleAssignments(_ context.Context, c organization.Call) ([]
 	if !strings.HasSuffix(assignee, "/"+account) && assignee != account {
 		return nil, &exchange.Error{Cmdlet: c.Cmdlet, Category: "NotSpecified",
 			ExceptionType: "ManagementObjectNotFoundException",
-			Message:       fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found.", assignee)}
+			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found.",
+				assignee)}
 	}
 	var out []exchange.Object
 	for _, role := range applicationRoles {

@@ -166,7 +166,8 @@ func (f *forestSite) seed() {
 	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build)
 	o.Seed("ClientAccessService", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server,
-		"AutoDiscoverServiceInternalUri", cmp.Or(f.servicePoint, "https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"))
+		"AutoDiscoverServiceInternalUri", cmp.Or(f.servicePoint,
+			"https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"))
 	f.upkeep()
 	f.store(f.transport, "IIS, SMTP", false)
 	for _, c := range f.authCertificates {

@@ -56,7 +56,8 @@ func (v *validation) hybrid(a *Answers, h *Hybrid) {
 	v.list(at("filtered"), h.Filtered, domainName)
 	for i, d := range h.Filtered {
 		if d != "" && !slices.ContainsFunc(a.Forests, func(f Forest) bool { return slices.Contains(f.Domains, d) }) {
-			v.faultAt(at("filtered", strconv.Itoa(i)), quote(d)+" is a domain of no forest", "name it in forests[].domains")
+			v.faultAt(at("filtered", strconv.Itoa(i)), quote(d)+" is a domain of no forest",
+				"name it in forests[].domains")
 		}
 	}
 }

@@ -35,7 +35,8 @@ func (c Command) Verb() string {
 
 // Reads reports whether the cmdlet changes nothing, so that it may be run again.
 func (c Command) Reads() bool {
-	return strings.EqualFold(c.Verb(), "Get") || strings.EqualFold(c.Verb(), "Test") || searches[strings.ToLower(c.Name)]
+	return strings.EqualFold(c.Verb(), "Get") || strings.EqualFold(c.Verb(), "Test") ||
+		searches[strings.ToLower(c.Name)]
 }
 
 // searches are the Search cmdlets that only read. Search-Mailbox can delete.

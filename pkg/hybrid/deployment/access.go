@@ -154,7 +154,8 @@ func (d *Deployment) tryCertificate(ctx context.Context, facts *fact.Set, forest
 	for thumbprint, b := range offered {
 		servers := on[thumbprint]
 		slices.Sort(servers)
-		where := msg.Of("on %s of %s servers (%s)", msg.Number(len(servers)), msg.Number(len(stores)), firstFew(servers))
+		where := msg.Of("on %s of %s servers (%s)", msg.Number(len(servers)), msg.Number(len(stores)),
+			firstFew(servers))
 		texts = append(texts, msg.Of("%s, of %s, valid until %s, %s", certificate.Subject(b.Leaf),
 			certificate.CommonName(certificate.Issuer(b.Leaf)), b.Leaf.NotAfter.Format(time.DateOnly), where))
 	}

@@ -103,7 +103,7 @@ func timed(took map[string]time.Duration) ([]byte, error) {
 }
 
 // requestID finds the id that a service gave a request.
-var requestID = regexp.MustCompile(`(?i)request[- ]?id[ "':=]{1,4}([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})`)
+var requestID = regexp.MustCompile(`(?i)request[- ]?id[ "':=]{1,4}([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
 
 // requestIDs are the ids of requests that a text names. They say nothing of the organization.
 func requestIDs(text string) (out []string) {

@@ -95,10 +95,10 @@ func TestLeaveHybrid(t *testing.T) {
 			t.Error(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := leave.Apply(ctx, p, accept, &interrupted{1, cancel})
+		_, _ = leave.Apply(ctx, p, accept, &interrupted{1, cancel}) // cut off, unless it has one change
 		cancel()
-		var done apply.Report
-		if done, err = leave.Apply(t.Context(), p, accept, &events{}); err != nil {
+		done, err := leave.Apply(t.Context(), p, accept, &events{})
+		if err != nil {
 			for _, c := range done.Changes {
 				t.Logf("%s %s: %s", c.Status, c.ID, c.Error)
 			}

@@ -67,8 +67,8 @@ func (d *Deployment) openings() []opening {
 		for _, f := range a.Forests {
 			out = append(out,
 				opening{"Exchange servers of " + f.Name, strings.Join(hosts, ", "), "443", "tokens, lookups, metadata"},
-				opening{"Exchange servers of " + f.Name, "the hosts of revocation lists and OCSP in the certificates", "80",
-					"whether a certificate is revoked"},
+				opening{"Exchange servers of " + f.Name, "the hosts of revocation lists and OCSP in the certificates",
+					"80", "whether a certificate is revoked"},
 				opening{"Exchange Online", f.Namespace.Autodiscover, "443", "autodiscover"},
 				opening{"Exchange Online", f.Namespace.EWS, "443",
 					"lookups" + map[bool]string{true: ", mailbox moves"}[a.Has(answers.MoveMailbox)]})

@@ -87,8 +87,8 @@ func (d *Deployment) moving(f *forest, tenant *fact.Side) freebusy.Proof {
 				case err != nil:
 					return "", notNeeded(err)
 				case !answer.OK:
-					return "", freebusy.Refused("online: Test-MigrationServerAvailability: the migration endpoint %s does not "+
-						"reach %s: %s", e.Name, f.answers.Namespace.EWS, link.Line(answer.Message))
+					return "", freebusy.Refused("online: Test-MigrationServerAvailability: the migration endpoint %s does "+
+						"not reach %s: %s", e.Name, f.answers.Namespace.EWS, link.Line(answer.Message))
 				}
 				reached = append(reached, e.Name)
 			}
@@ -135,8 +135,8 @@ func mailTips(client func(context.Context) (*ews.Client, error)) freebusy.Proof 
 			case found[0].Err != nil:
 				return "", freebusy.Refused("MailTips of %s: %v", s.To, found[0].Err)
 			case len(found[0].Pending) > 0 || found[0].Replies == nil && found[0].Full == nil:
-				return "", freebusy.Refused("the MailTips of %s are missing: Exchange got no answer about automatic replies "+
-					"and a full mailbox (%s)", s.To, strings.Join(found[0].Pending, ", "))
+				return "", freebusy.Refused("the MailTips of %s are missing: Exchange got no answer about automatic "+
+					"replies and a full mailbox (%s)", s.To, strings.Join(found[0].Pending, ", "))
 			}
 			return "", nil
 		}}
@@ -163,8 +163,9 @@ func (d *Deployment) signing(f *forest, session exchange.Session, side *fact.Sid
 		}
 		held := certificate.Thumbprint(b.Leaf)
 		if signs := signsWith(ctx, session); signs != "" && signs != held {
-			d.warn(fmt.Sprintf("%s: %s holds the certificate %s, and Exchange signs with %s: no token was asked for with "+
-				"it; export the current auth certificate again (forests[].authCertificate)", f.answers.Name, c.PFX, held, signs))
+			d.warn(fmt.Sprintf("%s: %s holds the certificate %s, and Exchange signs with %s: no token was asked for "+
+				"with it; export the current auth certificate again (forests[].authCertificate)", f.answers.Name, c.PFX,
+				held, signs))
 			return "", freebusy.ErrNotAsked
 		}
 		servers, err := fact.AuthServers.In(ctx, side)
@@ -210,7 +211,7 @@ func (d *Deployment) present(ctx context.Context, b certificate.Bundle, server f
 	token, err := oauth.ClientCredentials{
 		TokenURL: strings.TrimRight(d.cloud.Login, "/") + "/" + url.PathEscape(server.Realm) + "/oauth2/v2.0/token",
 		ClientID: server.ApplicationIdentifier, Scope: strings.TrimRight(resource, "/") + "/.default",
-		Certificate: b.Leaf, Key: b.Key, Now: d.now,
+		Certificate: b.Leaf, Key: b.Key,
 	}.Token(ctx, client)
 	if refused := (*oauth.Error)(nil); errors.As(err, &refused) && errors.Is(refused, link.ErrAccess) {
 		return "", freebusy.Refused("Entra gives the application %s no token for the auth certificate: %v",
@@ -223,8 +224,8 @@ func (d *Deployment) present(ctx context.Context, b certificate.Bundle, server f
 	if claims, err := token.Claims(); err == nil {
 		roles := claims.Strings("roles")
 		if wrong := claimed(claims, server, append(audiences, resource)); wrong != "" {
-			return note, freebusy.Refused("the token of the application %s does not fit: %s", server.ApplicationIdentifier,
-				wrong)
+			return note, freebusy.Refused("the token of the application %s does not fit: %s",
+				server.ApplicationIdentifier, wrong)
 		}
 		if !slices.Contains(roles, role) {
 			return note, freebusy.Refused("the token of the application %s has the permissions [%s] and not %s: an "+

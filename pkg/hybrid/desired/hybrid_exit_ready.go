@@ -404,11 +404,9 @@ func (p *Planner) policyFits(ctx context.Context, domain string) (msg.Text, erro
 		return msg.Text{}, nil
 	}
 	return msg.Of("MTA-STS: the enforced policy of %s does not list %s, and senders would hold their mail back: "+
-			"before the "+
-			"MX record changes, add the line \"mx: %s\" to https://mta-sts.%s/.well-known/mta-sts.txt and change the id "+
-			"in "+
-			"_mta-sts.%s; senders keep the old policy for its max_age", domain, expected[0], expected[0], domain, domain),
-		nil
+		"before the MX record changes, add the line \"mx: %s\" to https://mta-sts.%s/.well-known/mta-sts.txt and "+
+		"change the id in _mta-sts.%s; senders keep the old policy for its max_age",
+		domain, expected[0], expected[0], domain, domain), nil
 }
 
 // autodiscoverTurned says which name a domain lacks; zero when it leads to Exchange Online.

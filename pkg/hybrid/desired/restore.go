@@ -231,8 +231,8 @@ func (r *restoring) leave(o hcw.Overwritten, place string, why msg.Text, err err
 		return
 	}
 	r.unreadable[key] = true
-	r.out.LeftOut = append(r.out.LeftOut, change.LeftOut{Topic: restoreTopic, Place: place, Part: partOf(place), Err: err,
-		Reason: msg.Of("what Microsoft's wizard overwrote of %s %q: %s", o.Kind, o.Object, why)})
+	r.out.LeftOut = append(r.out.LeftOut, change.LeftOut{Topic: restoreTopic, Place: place, Part: partOf(place),
+		Err: err, Reason: msg.Of("what Microsoft's wizard overwrote of %s %q: %s", o.Kind, o.Object, why)})
 }
 
 // valueOf reads a value as the wizard prints it.

@@ -128,7 +128,8 @@ var workMailExit = &Topic{
 // OnTheWayOut reports whether a kind exists alone for the way out of WorkMail or of hybrid, for what
 // the answers retire, or for a command other than plan.
 func OnTheWayOut(k *Kind) bool {
-	return slices.Contains(workMailExit.Kinds, k) || topicOf(k) == hybridExit || topicOf(k).Retires != "" || topicOf(k).Verb != ""
+	return slices.Contains(workMailExit.Kinds, k) || topicOf(k) == hybridExit || topicOf(k).Retires != "" ||
+		topicOf(k).Verb != ""
 }
 
 // forestOf returns the forest of an address.

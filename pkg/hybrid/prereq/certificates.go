@@ -168,8 +168,8 @@ var certificateChecks = []Check{
 						Fix("When hybridge plan has nothing to change for the application's keys, publish it by hand.").
 						FixWith("Set-AuthConfig -PublishCertificate", "Set-AuthConfig -ClearPreviousCertificate")
 				case auth.NextEffective.After(current.NotAfter):
-					return result(check.Warned("the next auth certificate %s of %s becomes the current one on %s, and the "+
-						"present one ends on %s", auth.Next, in.Forest.Name(), day(auth.NextEffective), ends)).
+					return result(check.Warned("the next auth certificate %s of %s becomes the current one on %s, and "+
+						"the present one ends on %s", auth.Next, in.Forest.Name(), day(auth.NextEffective), ends)).
 						Because("In between, no token of the forest is valid: lookups fail.").
 						Fix("Publish it before: hybridge rotate auth-certificate publish.")
 				case len(lacking) > 0:

@@ -80,7 +80,8 @@ func Redact(s Snapshot) (Snapshot, Names, error) {
 	if _, err := rand.Read(key); err != nil {
 		return Snapshot{}, Names{}, err
 	}
-	r := &redactor{Names: Names{forward: map[string]string{}, back: map[string]string{}}, key: key, phrases: map[string][][]string{}}
+	r := &redactor{Names: Names{forward: map[string]string{}, back: map[string]string{}}, key: key,
+		phrases: map[string][][]string{}}
 	r.suffixes = map[string]bool{"onmicrosoft": true, "mail": true}
 	r.public = func(w string) bool { return public()[w] || r.suffixes[w] }
 	a, err := s.Deployment()

@@ -26,7 +26,8 @@ the a an of to in on at is are was were be been by for from with without and or 
 as if then than there their they you your we our can cannot could couldn't may might must should shall will would do does
 did done has have had been only also more most less least each every any all some none one two first second last next
 user users group groups mailbox mailboxes object objects domain domains forest forests tenant operation performed found
-find because access denied error failed failure request response invalid value values name names password account accounts`
+find because access denied error failed failure request response invalid value values name names password account
+accounts`
 
 // public are the words that stay in a redacted snapshot, in lower case.
 var public = sync.OnceValue(func() map[string]bool {

@@ -34,16 +34,18 @@ func main() {
 			}
 			return c.Close()
 		}},
-		&cobra.Command{Use: "certificate FILE", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
-			if err != nil {
-				return err
-			}
-			_, _, err = pkcs12.Decode(data, "")
-			return err
-		}},
+		&cobra.Command{Use: "certificate FILE", Args: cobra.ExactArgs(1), RunE: certificate},
 	)
 	if root.Execute() != nil {
 		os.Exit(1)
 	}
+}
+
+func certificate(_ *cobra.Command, args []string) error {
+	data, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	_, _, err = pkcs12.Decode(data, "")
+	return err
 }
