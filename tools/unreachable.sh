@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x bin/deadcode ] || { echo "bin/deadcode is missing; make bin/deadcode builds it" >&2; exit 1; }
-found=$(bin/deadcode -f '{{range .Funcs}}{{println $.Path "." .Name " " .Position}}{{end}}' ./cmd/hybridge ./test/... |
-	sed -E 's/ \. /./; s/^github.com\/hybridge-cli\/hybridge\///' | grep -v '^test/' || true)
+all=$(bin/deadcode -f '{{range .Funcs}}{{println $.Path "." .Name " " .Position}}{{end}}' ./cmd/hybridge ./test/...)
+found=$(sed -E 's/ \. /./; s/^github.com\/hybridge-cli\/hybridge\///' <<<"$all" | grep -v '^test/' || true)
 bad=0
 while read -r name position; do
 	[ -z "$name" ] && continue

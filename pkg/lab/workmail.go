@@ -61,7 +61,7 @@ func cloudsFor(clouds []string, planted []Fault) ([]string, error) {
 	}
 	workMail := slices.ContainsFunc(planted, func(f Fault) bool { return f.workMail })
 	online := slices.ContainsFunc(planted, func(f Fault) bool {
-		return !f.workMail && (f.early.online || f.late.online || f.valued != nil || f.Message)
+		return !f.workMail && (f.early.online || f.late.online || f.left || f.valued != nil || f.Message)
 	})
 	switch {
 	case len(clouds) == 0 && workMail && online:
