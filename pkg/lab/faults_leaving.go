@@ -76,7 +76,7 @@ func leavingFaults() []Fault {
 	}
 	list := append(needed,
 		Fault{
-			ID: "leaving.not-handed-over", Turns: turns("leaving.authority"), Diagnosis: "leaving.authority",
+			ID: "leaving.not-handed-over", Turns: turns("leaving.authority"), Diagnosis: "leaving.not-handed-over",
 			Title: "Active Directory is the source of a mailbox of contoso",
 			late: inTenant(func(t *tenantSite) {
 				t.org.Object("Mailbox", "anna.alberti@contoso.example").Set("IsExchangeCloudManaged", false)
