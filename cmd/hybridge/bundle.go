@@ -31,9 +31,9 @@ func newBundleCommand(a app) *cobra.Command {
 		GroupID: "back",
 		Short:   "Put what support needs into one file, without names and secrets",
 		Long: `Support-bundle collects a snapshot, or takes the one of --snapshot, replaces its names as collect
---redact does, and writes a zip file: the snapshot, what check and plan say of it, the journals, the versions, the ids of
-failed requests and timings. FILE adds a report or a log, with the same names replaced. The contents are listed
-before the file is written. --names keeps what stands for what: do not give it away.`,
+--redact does, and writes a zip file: the snapshot, what check and plan say of it, the journals, the
+versions, the ids of failed requests and timings. FILE adds a report or a log, with the same names
+replaced. The contents are listed before the file is written. --names keeps what stands for what: do not give it away.`,
 		Example: `  hybridge support-bundle -f answers.yaml --out support.zip
   hybridge support-bundle check.json hybridge.log -f answers.yaml --since 72h --out support.zip
   hybridge support-bundle --snapshot snapshot.json --names names.json --out support.zip`,

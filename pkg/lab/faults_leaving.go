@@ -32,8 +32,9 @@ func leavingFaults() []Fault {
 		},
 		{
 			ID: "leaving.scanners", Title: "contoso has a receive connector for scanners",
-			late: inContoso(makes("ReceiveConnector", "Name", "Scanners", "Server", "EX1", "Bindings",
-				[]string{"0.0.0.0:2525"}, "RemoteIPRanges", []string{"10.1.0.0/16"}, "TransportRole", "FrontendTransport")),
+			late: inContoso(makes("ReceiveConnector", "Name", "Scanners", "Server", "EX1",
+				"Bindings", []string{"0.0.0.0:2525"}, "RemoteIPRanges", []string{"10.1.0.0/16"},
+				"TransportRole", "FrontendTransport")),
 		},
 		{
 			ID: "leaving.journal", Title: "the tenant journals into contoso",
@@ -47,15 +48,17 @@ func leavingFaults() []Fault {
 			Title: "the tenant relays mail for recipients of contoso that it does not know",
 			late: everywhere(func(l *Lab) {
 				l.tenant.org.Object("AcceptedDomain", "contoso.example").Set("DomainType", "InternalRelay")
-				l.tenant.org.Seed("OutboundConnector", "Name", "Unknown", "ConnectorType", "OnPremises", "RecipientDomains",
-					[]string{"contoso.example"}, "UseMXRecord", false, "SmartHosts", []string{l.contoso().mail})
+				l.tenant.org.Seed("OutboundConnector", "Name", "Unknown", "ConnectorType", "OnPremises",
+					"RecipientDomains", []string{"contoso.example"}, "UseMXRecord", false,
+					"SmartHosts", []string{l.contoso().mail})
 			}),
 		},
 		{
 			ID: "leaving.partner-by-forest", Title: "the tenant sends mail for a partner through contoso",
 			late: everywhere(func(l *Lab) {
-				l.tenant.org.Seed("OutboundConnector", "Name", "Partner", "ConnectorType", "OnPremises", "RecipientDomains",
-					[]string{"partner.example"}, "UseMXRecord", false, "SmartHosts", []string{l.contoso().mail})
+				l.tenant.org.Seed("OutboundConnector", "Name", "Partner", "ConnectorType", "OnPremises",
+					"RecipientDomains", []string{"partner.example"}, "UseMXRecord", false,
+					"SmartHosts", []string{l.contoso().mail})
 			}),
 		},
 		{
@@ -94,8 +97,9 @@ func leavingFaults() []Fault {
 			ID: "leaving.open-door", Turns: turns("leaving.mail"), Diagnosis: "leaving.left-over",
 			Title: "the tenant still takes mail with contoso's certificate for its own",
 			late: everywhere(func(l *Lab) {
-				l.tenant.org.Seed("InboundConnector", "Name", "Inbound from "+l.contoso().guid, "ConnectorType", "OnPremises",
-					"SenderDomains", []string{"smtp:*;1"}, "TlsSenderCertificateName", l.contoso().mail, "RequireTls", true)
+				l.tenant.org.Seed("InboundConnector", "Name", "Inbound from "+l.contoso().guid,
+					"ConnectorType", "OnPremises", "SenderDomains", []string{"smtp:*;1"},
+					"TlsSenderCertificateName", l.contoso().mail, "RequireTls", true)
 			}),
 		},
 		Fault{

@@ -47,9 +47,10 @@ func probeFaults() []Fault {
 			late:  inContoso(func(f *forestSite) { f.premise.generous = true }),
 		},
 		{
-			ID: "oauth.partner-roles-gone", Turns: turns("oauth.partner-roles"), Diagnosis: "oauth.linked-account-missing",
-			Title: "the account of contoso's partner application of Exchange Online has lost its roles",
-			late:  inContoso(func(f *forestSite) { f.withoutRoles = true }),
+			ID: "oauth.partner-roles-gone", Turns: turns("oauth.partner-roles"),
+			Diagnosis: "oauth.linked-account-missing",
+			Title:     "the account of contoso's partner application of Exchange Online has lost its roles",
+			late:      inContoso(func(f *forestSite) { f.withoutRoles = true }),
 		},
 		{
 			ID: "tenant.sharing-policies-differ", Turns: turns("tenant.sharing-policy"), Verdict: Warns,
@@ -70,7 +71,8 @@ func probeFaults() []Fault {
 					Name: "New-MigrationEndpoint", Parameters: map[string]any{
 						"Name": "Hybrid Migration Endpoint - EWS (Default Web Site)", "ExchangeRemoteMove": true,
 						"RemoteServer": f.mail, "SkipVerification": true,
-						"Credentials": exchange.Credential{User: f.account(), Password: secret.NewValue("of last year")},
+						"Credentials": exchange.Credential{User: f.account(),
+							Password: secret.NewValue("of last year")},
 					}})
 				if err != nil {
 					panic(err) // of the lab itself

@@ -162,8 +162,8 @@ func (d *Deployment) tryCertificate(ctx context.Context, facts *fact.Set, forest
 	sorting.Func(texts, func(a, b msg.Text) int { return strings.Compare(a.String(), b.String()) })
 	switch len(texts) {
 	case 0:
-		return nil, fmt.Errorf("no server has a certificate of an authority for %s (namespace.smtp): import one on the "+
-			"servers, or name its file", host)
+		return nil, fmt.Errorf("no server has a certificate of an authority for %s (namespace.smtp): import one on "+
+			"the servers, or name its file", host)
 	case 1:
 		return append(texts, msg.Of("the plan takes it: no file is needed")), nil
 	}

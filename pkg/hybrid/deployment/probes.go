@@ -87,8 +87,8 @@ func (d *Deployment) moving(f *forest, tenant *fact.Side) freebusy.Proof {
 				case err != nil:
 					return "", notNeeded(err)
 				case !answer.OK:
-					return "", freebusy.Refused("online: Test-MigrationServerAvailability: the migration endpoint %s does "+
-						"not reach %s: %s", e.Name, f.answers.Namespace.EWS, link.Line(answer.Message))
+					return "", freebusy.Refused("online: Test-MigrationServerAvailability: the migration endpoint %s "+
+						"does not reach %s: %s", e.Name, f.answers.Namespace.EWS, link.Line(answer.Message))
 				}
 				reached = append(reached, e.Name)
 			}
@@ -196,8 +196,8 @@ func signsWith(ctx context.Context, session exchange.Session) string {
 }
 
 // present asks for a token and asks for the calendar of the lookup with it.
-func (d *Deployment) present(ctx context.Context, b certificate.Bundle, server fact.AuthServer, s freebusy.Step) (string,
-	error) {
+func (d *Deployment) present(ctx context.Context, b certificate.Bundle, server fact.AuthServer, s freebusy.Step) (
+	string, error) {
 	l, err := d.link.get(ctx)
 	if err != nil {
 		return "", err

@@ -99,7 +99,8 @@ func ReadOverwritten(paths []string) ([]Overwritten, error) {
 		}
 		var document hcw.Log
 		if err := json.Unmarshal(data, &document); err != nil || document.Kind != hcw.Kind {
-			return nil, fmt.Errorf("%s: %w; collect --hcw-log FILE -o json writes such a document", path, hcw.ErrForeign)
+			return nil, fmt.Errorf("%s: %w; collect --hcw-log FILE -o json writes such a document", path,
+				hcw.ErrForeign)
 		}
 		all.Runs = append(all.Runs, document.Runs...)
 	}

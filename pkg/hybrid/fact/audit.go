@@ -80,7 +80,8 @@ func unifiedEvent(o exchange.Object) (AuditEvent, error) {
 	if err != nil {
 		return AuditEvent{}, fmt.Errorf("AuditData: %w", err)
 	}
-	var data struct{ CreationTime, Operation, UserId, ObjectId, ResultStatus string } //nolint:revive // names of the log
+	//nolint:revive // names of the log
+	var data struct{ CreationTime, Operation, UserId, ObjectId, ResultStatus string }
 	if err := json.Unmarshal([]byte(text), &data); err != nil {
 		return AuditEvent{}, fmt.Errorf("AuditData: %w", err)
 	}

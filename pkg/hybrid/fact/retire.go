@@ -174,7 +174,8 @@ var EndpointTest = &Keyed[EndpointAnswer]{
 
 // TryEndpoint tries a migration endpoint in a session of Exchange Online.
 func TryEndpoint(ctx context.Context, s exchange.Session, name string) (EndpointAnswer, error) {
-	objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer, Parameters: map[string]any{"Endpoint": name}})
+	objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer,
+		Parameters: map[string]any{"Endpoint": name}})
 	if err != nil {
 		return EndpointAnswer{}, err
 	}

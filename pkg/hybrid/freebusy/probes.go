@@ -20,7 +20,8 @@ func (r *round) direction(ctx context.Context, p Premise, lookups []*lookup, pro
 	more []Answer) {
 	first = lookups[0]
 	try := func(probe string, l *lookup, f func(context.Context, Step) (string, error)) {
-		a := Answer{From: l.pair.From, To: l.pair.To, Direction: l.answer.Direction, Route: l.answer.Route, Probe: probe}
+		a := Answer{From: l.pair.From, To: l.pair.To, Direction: l.answer.Direction,
+			Route: l.answer.Route, Probe: probe}
 		if proven[a.Direction+" "+probe] {
 			return
 		}

@@ -25,8 +25,8 @@ var checkerChecks = []Check{
 		Title:  "The account of Exchange Online's application has its roles",
 		Source: "exchange-hybrid 6.1: FreeBusyChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.PartnerApplications, fact.RolesOf),
-		Why: "Exchange gives the tenant's lookups the rights of the account that the partner application is linked to. " +
-			"Setup gives this account roles. Without UserApplication, every token of the tenant is refused; the " +
+		Why: "Exchange gives the tenant's lookups the rights of the account that the partner application is linked " +
+			"to. Setup gives this account roles. Without UserApplication, every token of the tenant is refused; the " +
 			"others serve archives, searches and holds.",
 		Fix: "Run setup.exe /PrepareAD, which gives the roles again, or New-ManagementRoleAssignment for each one.",
 		Consider: "setup.exe /PrepareAD writes other objects of Exchange in the directory too. Run it from the " +
@@ -94,8 +94,9 @@ var checkerChecks = []Check{
 			if slices.Equal(here, there) {
 				return check.Pass("forest %s and the tenant let people share the same", in.Forest.Name())
 			}
-			return check.Warned("the default sharing policies differ: forest %s has %s, the tenant %s", in.Forest.Name(),
-				someOf(orNone(here)), someOf(orNone(there))).With("forest", here).With("tenant", there).
+			return check.Warned("the default sharing policies differ: forest %s has %s, the tenant %s",
+				in.Forest.Name(), someOf(orNone(here)), someOf(orNone(there))).
+				With("forest", here).With("tenant", there).
 				FixWith("Get-SharingPolicy | Format-List Name, Default, Domains")
 		},
 	},

@@ -389,7 +389,8 @@ func (r *redactor) value(s, member string, c manner) string {
 		return s
 	case member == "$bytes" || strings.HasSuffix(s, "=") || len(s) > 64:
 		if raw, err := base64.StdEncoding.DecodeString(s); err == nil && len(raw) > 0 &&
-			(member == "$bytes" || len(raw) >= 16 && (strings.HasSuffix(s, "=") || isDER(raw) || inflated(raw) != nil)) {
+			(member == "$bytes" || len(raw) >= 16 && (strings.HasSuffix(s, "=") || isDER(raw) ||
+				inflated(raw) != nil)) {
 			return base64.StdEncoding.EncodeToString(r.bytes(raw))
 		}
 	}

@@ -110,7 +110,8 @@ func searchUnifiedAudit(_ context.Context, c Call) ([]exchange.Object, error) {
 	found, err := c.Organization.search(c, "Operations")
 	var out []exchange.Object
 	for i, e := range found {
-		data, _ := json.Marshal(map[string]any{"CreationTime": e.at.Format("2006-01-02T15:04:05"), "Operation": e.cmdlet,
+		data, _ := json.Marshal(map[string]any{"CreationTime": e.at.Format("2006-01-02T15:04:05"),
+			"Operation":  e.cmdlet,
 			"RecordType": 1, "ResultStatus": map[bool]string{true: "True", false: "False"}[e.failure == ""],
 			"UserId": e.caller, "ObjectId": e.object, "Workload": "Exchange"})
 		out = append(out, exchange.NewObject([]string{
