@@ -80,8 +80,7 @@ func unifiedEvent(o exchange.Object) (AuditEvent, error) {
 	if err != nil {
 		return AuditEvent{}, fmt.Errorf("AuditData: %w", err)
 	}
-	//nolint:revive // names of the log
-	var data struct{ CreationTime, Operation, UserId, ObjectId, ResultStatus string }
+	var data struct{ CreationTime, Operation, UserId, ObjectId, ResultStatus string } // names of the log
 	if err := json.Unmarshal([]byte(text), &data); err != nil {
 		return AuditEvent{}, fmt.Errorf("AuditData: %w", err)
 	}
