@@ -55,6 +55,8 @@ type Options struct {
 	// Left lets the organization have left hybrid: everyone is in Exchange Online, and the answers say
 	// that hybrid is left. A fault of the way out sets it.
 	Left bool
+	// Under is a lab whose certificate authority this one shares: what trusts that lab trusts this one.
+	Under *Lab
 	// Weather stands between the clients and every web server of the lab: it may delay, refuse or
 	// drop a request. nil: fair.
 	Weather func(http.Handler) http.Handler
@@ -146,6 +148,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages, weather: o.Weather},
 		keytab: o.Keytab}
+	if o.Under != nil {
+		l.authority = o.Under.authority.twin(l.now())
+	}
 	for i, f := range forests(o.Forests) {
 		f.guid = identityOf(o.Estate, f.guid)
 		f.populate(o.Users)
@@ -211,8 +216,10 @@ func (l *Lab) build(ctx context.Context) error {
 	if l.credentials, err = newCredentials(l.dir); err != nil {
 		return err
 	}
-	if l.authority, err = newAuthority(l.now()); err != nil {
-		return err
+	if l.authority == nil {
+		if l.authority, err = newAuthority(l.now()); err != nil {
+			return err
+		}
 	}
 	var r registry
 	for _, s := range l.sites {

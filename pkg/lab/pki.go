@@ -53,6 +53,11 @@ func newAuthority(now time.Time) (*authority, error) {
 	return a, err
 }
 
+// twin is the same authority with RSA keys of its own.
+func (a *authority) twin(now time.Time) *authority {
+	return &authority{name: a.name, cert: a.cert, key: a.key, now: now}
+}
+
 // leaf describes a certificate to issue.
 type leaf struct {
 	subject    pkix.Name

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,38 +45,22 @@ func (e *estate) secret(t *testing.T, reference string) string {
 // and requests free/busy of a person in the same forest and of one in the tenant, with Basic and
 // with NTLM.
 func TestExchangelibAgainstTheLab(t *testing.T) {
-	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
-	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
-		peer.Missing(t, "exchangelib", "python3-exchangelib")
-	}
 	e := startLab(t)
 	e.must(t, 0, "apply", "--yes")
-	type answer struct {
-		Endpoint string
-		Merged   map[string]string
-	}
-	for _, f := range e.facts(t).Forests {
-		want := answer{"https://mail." + f.Domain + "/EWS/Exchange.asmx", map[string]string{
+	x := startExchangelib(t, filepath.Join(e.dir, "ca.pem"))
+	facts := e.facts(t)
+	for _, f := range facts.Forests {
+		want := ewsAnswer{"https://mail." + f.Domain + "/EWS/Exchange.asmx", map[string]string{
 			f.User: lab.Merged(f.User, time.Now()), f.Remote: lab.Merged(f.Remote, time.Now()),
 			"nobody@" + f.Domain: "error ErrorMailRecipientNotFound",
-		}}
+		}, nil}
 		for _, discovery := range []string{"pox", "soap"} {
 			for _, scheme := range []string{"basic", "ntlm"} {
 				t.Run(f.Name+" "+discovery+" "+scheme, func(t *testing.T) {
-					dir := t.TempDir()
-					c := exec.Command(python, "-W", "ignore", "testdata/freebusy.py", filepath.Join(e.dir, "lab.json"),
-						discovery, scheme, f.User, e.secret(t, f.Password), f.Remote, "nobody@"+f.Domain)
-					// A separate directory for temporary files: exchangelib keeps a cache there
-					// between runs.
-					c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+filepath.Join(e.dir, "ca.pem"), "TMPDIR="+dir,
-						"HOME="+dir, "PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*")
-					var stderr strings.Builder
-					c.Stderr = &stderr
-					out, err := c.Output()
-					if err != nil {
-						t.Fatalf("exchangelib: %v\n%s", err, tail(stderr.String()))
-					}
-					if d := cmp.Diff(want, decode[answer](t, string(out))); d != "" {
+					got := x.ask(t, ewsQuestion{Endpoints: facts.Endpoints, Discovery: discovery, Scheme: scheme, User: f.User,
+						Password: e.secret(t, f.Password), Mailboxes: []string{f.User, f.Remote, "nobody@" + f.Domain}})
+					got.Texts = nil
+					if d := cmp.Diff(want, got); d != "" {
 						t.Error(d)
 					}
 				})

@@ -1,22 +1,29 @@
-"""Does autodiscover and free/busy with exchangelib against the lab. argv: LAB.JSON pox|soap|direct:URL basic|ntlm EMAIL PASSWORD OTHER...
+"""Does autodiscover and free/busy with exchangelib against labs. It reads one question per line of standard input, and prints one
+answer per line, both JSON:
 
-exchangelib is left as it is: its URLs, its order of autodiscover, its choice of authentication. Only connections are led to where the
-lab listens, as curl's --connect-to does. Prints one JSON document.
+{"endpoints": {"HOST:PORT": "ADDRESS"}, "discovery": "pox|soap", "url": URL, "scheme": "basic|ntlm", "version": "2010_SP2",
+ "user": EMAIL, "password": PASSWORD, "mailboxes": [EMAIL]}
+{"endpoint": URL, "merged": {EMAIL: "0022...|error NAME"}, "texts": {EMAIL: TEXT OF THE ERROR}}
+
+With a url there is no autodiscover. exchangelib is left as it is: its URLs, its order of autodiscover, its choice of authentication.
+Only connections are led to where the lab listens, as curl's --connect-to does.
 """
 import datetime
 import json
+import logging
 import sys
 
 import urllib3.util.connection as connection
 from exchangelib import BASIC, NTLM, Configuration, Credentials, EWSDateTime, EWSTimeZone
+from exchangelib import version as versions
+from exchangelib.autodiscover import clear_cache
 from exchangelib.autodiscover.discovery.base import BaseAutodiscovery
 from exchangelib.autodiscover.discovery.pox import PoxAutodiscovery
 from exchangelib.autodiscover.discovery.soap import SoapAutodiscovery
-from exchangelib.protocol import FailFast, Protocol
+from exchangelib.errors import EWSError
+from exchangelib.protocol import CachingProtocol, FailFast, Protocol
 
-facts, discovery, scheme, email, password = sys.argv[1:6]
-others = sys.argv[6:]
-endpoints = json.load(open(facts))["endpoints"]
+endpoints = {}
 connect = connection.create_connection
 
 
@@ -31,24 +38,48 @@ def connect_to(address, *args, **kwargs):
 
 connection.create_connection = connect_to
 BaseAutodiscovery._ensure_valid_hostname = lambda self, url: None  # asks the machine's DNS
+logging.disable(logging.WARNING)  # each time of a calendar has no zone, which DetailedMerged allows
 
-utc = EWSTimeZone("UTC")
-day = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
-start = EWSDateTime(day.year, day.month, day.day, tzinfo=utc)
-wanted = {"basic": BASIC, "ntlm": NTLM}[scheme]
-if discovery.startswith("direct:"):
-    kind, endpoint = Protocol, discovery.removeprefix("direct:")
-else:
-    discovery = {"pox": PoxAutodiscovery, "soap": SoapAutodiscovery}[discovery]
-    discovery.INITIAL_RETRY_POLICY = FailFast()
-    found = discovery(email=email, credentials=Credentials(email, password)).discover()[1]
-    kind, endpoint = type(found), found.service_endpoint
-protocol = kind(config=Configuration(
-    service_endpoint=endpoint, credentials=Credentials(email, password), auth_type=wanted, retry_policy=FailFast()))
-accounts = [(a, "Required", False) for a in [email] + others]
-views = list(protocol.get_free_busy_info(
-    accounts=accounts, start=start, end=start + datetime.timedelta(days=1), merged_free_busy_interval=30, requested_view="FreeBusyMerged"))
-print(json.dumps({
-    "endpoint": protocol.service_endpoint,
-    "merged": {a[0]: f"error {type(v).__name__}" if isinstance(v, Exception) else "".join(v.merged or []) for a, v in zip(accounts, views)},
-}))
+
+def open_protocol(q):
+    credentials = Credentials(q["user"], q["password"])
+    kind, endpoint = Protocol, q.get("url")
+    if not endpoint:
+        clear_cache()
+        discovery = {"pox": PoxAutodiscovery, "soap": SoapAutodiscovery}[q["discovery"]]
+        discovery.INITIAL_RETRY_POLICY = FailFast()
+        found = discovery(email=q["user"], credentials=credentials).discover()[1]
+        kind, endpoint = type(found), found.service_endpoint
+    version = q.get("version")
+    return kind(config=Configuration(
+        service_endpoint=endpoint, credentials=credentials, auth_type={"basic": BASIC, "ntlm": NTLM}[q["scheme"]], retry_policy=FailFast(),
+        version=versions.Version(build=getattr(versions, f"EXCHANGE_{version}")) if version else None))
+
+
+def look_up(protocol, mailbox):
+    day = datetime.datetime.now(datetime.timezone.utc)
+    start = EWSDateTime(day.year, day.month, day.day, tzinfo=EWSTimeZone("UTC"))
+    view = list(protocol.get_free_busy_info(
+        accounts=[(mailbox, "Required", False)], start=start, end=start + datetime.timedelta(days=1), merged_free_busy_interval=30,
+        requested_view="FreeBusyMerged"))[0]
+    if isinstance(view, Exception):  # exchangelib returns some errors and raises others
+        raise view
+    return "".join(view.merged or [])
+
+
+for line in sys.stdin:
+    question = json.loads(line)
+    endpoints = question["endpoints"]
+    answer = {"endpoint": question.get("url", ""), "merged": {}, "texts": {}}
+    protocol = None
+    for mailbox in question["mailboxes"]:
+        try:
+            if protocol is None:
+                protocol = open_protocol(question)
+                answer["endpoint"] = protocol.service_endpoint
+            answer["merged"][mailbox] = look_up(protocol, mailbox)
+        except EWSError as error:
+            answer["merged"][mailbox] = f"error {type(error).__name__}"
+            answer["texts"][mailbox] = str(error)
+    CachingProtocol.clear_cache()
+    print(json.dumps(answer), flush=True)
