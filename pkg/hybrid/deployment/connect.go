@@ -296,6 +296,9 @@ func (d *Deployment) secret(ctx context.Context, ref secret.Ref, label string) (
 	if ref == "" {
 		return secret.Value{}, nil
 	}
+	if d.tape.Replays() { // its answers may be those of another person, and name any file
+		return secret.Value{}, fmt.Errorf("%s: %w", label, snapshot.ErrNotHeld)
+	}
 	key := string(ref) + "\x00"
 	if source, _, _ := ref.Source(); source == secret.Prompt {
 		key += label

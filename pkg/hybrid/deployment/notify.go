@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/notify"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -37,10 +38,16 @@ type receivers struct {
 
 // Notify sends each receiver of the answers file what changed since its last message. A receiver
 // that does not take it gets it with the next run. The error names the receivers without their
-// addresses, which may be secrets.
+// addresses, which may be secrets. What a snapshot says is no news: receivers hear of the systems, and
+// the receivers that a snapshot names may be those of its maker.
 func (d *Deployment) Notify(ctx context.Context, about report.About, seen []report.Outcome) error {
-	if len(d.answers.Notify) == 0 {
+	if len(d.answers.Notify) == 0 || d.tape.Replays() {
 		return nil
+	}
+	if info, err := os.Stat(d.options.StateDir); err == nil {
+		if err := apply.Private(d.options.StateDir, info); err != nil {
+			return fmt.Errorf("notify: %w", err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, messageLimit)
 	defer cancel()

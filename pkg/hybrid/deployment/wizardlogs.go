@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,7 +92,7 @@ func ReadOverwritten(paths []string) ([]Overwritten, error) {
 			logs = append(logs, path)
 			continue
 		}
-		data, err := os.ReadFile(path)
+		data, err := readAtMost(path, maxDocument)
 		if err != nil {
 			return nil, err
 		}
@@ -117,6 +116,23 @@ func ReadOverwritten(paths []string) ([]Overwritten, error) {
 	return overwritten, nil
 }
 
+// maxDocument limits a document that hybridge made of logs.
+const maxDocument = 64 << 20
+
+// readAtMost reads a file, whatever its size says: a pipe and a device have none.
+func readAtMost(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s is larger than %d MB", path, most>>20)
+	}
+	return data, err
+}
+
 type taking func(name string, open func() (io.ReadCloser, error), named bool) error
 
 func inFolder(path string, take taking) error {
@@ -126,7 +142,10 @@ func inFolder(path string, take taking) error {
 	}
 	for _, e := range entries {
 		name := filepath.Join(path, e.Name())
-		if e.Type()&(fs.ModeDir|fs.ModeNamedPipe|fs.ModeDevice|fs.ModeSocket) != 0 || !isWizardFile(name) {
+		if !isWizardFile(name) {
+			continue
+		}
+		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() { // a pipe would not end
 			continue
 		}
 		if err := take(name, func() (io.ReadCloser, error) { return os.Open(name) }, false); err != nil {
@@ -136,8 +155,12 @@ func inFolder(path string, take taking) error {
 	return nil
 }
 
-// maxUnpacked limits what is read of one file of a support package.
-const maxUnpacked = 1 << 30
+// Limits of a support package: of its files, and of all of them together.
+const maxPacked = 1000
+
+var maxUnpacked int64 = 1 << 30
+
+var errBomb = errors.New("it holds more than a support package does: unpack it, and name the files")
 
 func inZip(path string, take taking) error {
 	z, err := zip.OpenReader(path)
@@ -145,9 +168,13 @@ func inZip(path string, take taking) error {
 		return err
 	}
 	defer z.Close()
+	left, files := maxUnpacked, 0
 	for _, f := range z.File {
 		if !isWizardFile(f.Name) {
 			continue
+		}
+		if files++; files > maxPacked {
+			return errBomb
 		}
 		open := func() (io.ReadCloser, error) {
 			in, err := f.Open()
@@ -157,12 +184,30 @@ func inZip(path string, take taking) error {
 			return struct {
 				io.Reader
 				io.Closer
-			}{io.LimitReader(in, maxUnpacked), in}, nil
+			}{unpacked{in, &left}, in}, nil
 		}
 		// Names in a zip are data: they name nothing on this computer.
 		if err := take(path+"/"+strings.ReplaceAll(f.Name, "\\", "/"), open, false); err != nil {
 			return err
 		}
+		if left <= 0 {
+			return errBomb
+		}
 	}
 	return nil
+}
+
+// unpacked reads a file of a package, as long as something is left for it.
+type unpacked struct {
+	io.Reader
+	left *int64
+}
+
+func (u unpacked) Read(p []byte) (int, error) {
+	if *u.left <= 0 {
+		return 0, errBomb
+	}
+	n, err := u.Reader.Read(p)
+	*u.left -= int64(n)
+	return n, err
 }

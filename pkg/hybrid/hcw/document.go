@@ -130,18 +130,33 @@ type Overwritten struct {
 // Newest are the overwritten properties of all runs: of each property the newest time. A document
 // keeps its runs oldest first.
 func (l Log) Newest() []Overwritten {
-	var out []Overwritten
+	newest, count := map[thing]int{}, 0
 	for _, r := range l.Runs {
 		for _, o := range r.Overwritten {
-			out = append(slices.DeleteFunc(out, o.same), o)
+			count++
+			newest[o.thing()] = count
+		}
+	}
+	var out []Overwritten
+	count = 0
+	for _, r := range l.Runs {
+		for _, o := range r.Overwritten {
+			if count++; newest[o.thing()] == count {
+				out = append(out, o)
+			}
 		}
 	}
 	return out
 }
 
-func (o Overwritten) same(other Overwritten) bool {
-	return o.Side == other.Side && o.Kind == other.Kind && strings.EqualFold(o.Object, other.Object) &&
-		strings.EqualFold(o.Property, other.Property)
+// thing is a property of an object.
+type thing struct {
+	side                   Side
+	kind, object, property string
+}
+
+func (o Overwritten) thing() thing {
+	return thing{o.Side, o.Kind, strings.ToLower(o.Object), strings.ToLower(o.Property)}
 }
 
 // Join makes the document of runs that were read from files. A .log and a .xhcw of one name are one

@@ -20,6 +20,9 @@ import (
 const (
 	maxEntry    = 256 << 10 // of a line with its continuation
 	maxCommands = 20_000
+	maxTables   = 5_000
+	maxRows     = 50_000 // of all tables
+	maxOpen     = 1_000  // cmdlets that have begun and not ended
 	maxFailures = 200
 	maxText     = 2000 // of a text that is shown
 )
@@ -60,6 +63,7 @@ type logReader struct {
 	open    []call
 	tables  []table
 	settled []bool // of tables: its object is known, or nothing was written
+	rows    int    // of all tables
 	known   map[string]bool
 }
 
@@ -135,9 +139,11 @@ func (x *logReader) add(l Line, body string, count int) {
 	if strings.Contains(body, "Equals") && strings.Contains(body, "Actual") {
 		found, unread := tables(body)
 		for _, t := range found {
-			if len(x.tables) < maxCommands {
-				x.tables, x.settled = append(x.tables, t), append(x.settled, false)
+			if x.rows += len(t.rows); len(x.tables) >= maxTables || x.rows > maxRows {
+				unread += len(t.rows)
+				continue
 			}
+			x.tables, x.settled = append(x.tables, t), append(x.settled, false)
 		}
 		r.UnreadRows += unread
 	}
@@ -201,6 +207,9 @@ func (x *logReader) begin(l Line, text string) {
 	} else {
 		x.run.Cut++
 	}
+	if len(x.open) == maxOpen { // no log has that many at a time; every end looks through them
+		x.open = x.open[1:]
+	}
 	x.open = append(x.open, open)
 }
 
@@ -230,9 +239,9 @@ func setsAll(c Command, t table) bool {
 }
 
 func (x *logReader) end(l Line, body string) {
-	i := -1
+	i, key := -1, l.key()
 	for at := range x.open { // the newest of that name
-		if x.open[at].key == l.key() {
+		if x.open[at].key == key {
 			i = at
 		}
 	}
@@ -349,8 +358,8 @@ func clean(s string) string {
 // secretText are texts that may be secrets: tokens, and the values of parameters of such names.
 var secretText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|\b(Bearer|Basic) [\w.~+/=-]{8,}|` +
-		`(-\w*(?:Password|Secret|Token|Credential|FileData|CertificateData|PrivateKey)\w*:? )` +
-		`('(?:[^']|'')*'?|\([^)]*\)?|[^\s-]\S*)`)
+		`(-\w*(?:Password|Secret|Token|Credential|FileData|CertificateData|PrivateKey)\w*(?:: ?| ))` +
+		`('(?:[^']|'')*'?|"(?:[^"]|"")*"?|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)?|[^\s-]\S*)`)
 })
 
 func withoutSecrets(s string) string {

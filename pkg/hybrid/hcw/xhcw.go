@@ -8,21 +8,64 @@ import (
 	"strings"
 )
 
-// maxXML is how much of a .xhcw file is read.
-const maxXML = 512 << 20
+// Limits of a .xhcw file. The decoder holds one token and the names of the elements around it.
+const (
+	maxXML   = 512 << 20
+	maxToken = 16 << 20
+	maxDepth = 1000
+)
+
+var errTooMuch = errors.New("larger or deeper than what the wizard writes")
+
+// tokens reads XML within limits.
+type tokens struct {
+	decoder *xml.Decoder
+	in      io.Reader
+	left    int // of the file for the present token
+	depth   int
+}
+
+func newTokens(in io.Reader) *tokens {
+	t := &tokens{in: io.LimitReader(in, maxXML)}
+	t.decoder = xml.NewDecoder(t)
+	t.decoder.Strict = false
+	// The text is UTF-8 here, whatever a declaration says.
+	t.decoder.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	return t
+}
+
+func (t *tokens) Read(p []byte) (int, error) {
+	if t.left <= 0 {
+		return 0, errTooMuch
+	}
+	n, err := t.in.Read(p)
+	t.left -= n
+	return n, err
+}
+
+func (t *tokens) next() (xml.Token, error) {
+	t.left = maxToken
+	token, err := t.decoder.Token()
+	switch token.(type) {
+	case xml.StartElement:
+		if t.depth++; t.depth > maxDepth {
+			return nil, errTooMuch
+		}
+	case xml.EndElement:
+		t.depth--
+	}
+	return token, err
+}
 
 // readXML reads a .xhcw file: elements invoke without a root, with the cmdlet, its session, its
 // begin and its duration, and with the command line in a comment. These names are known from
 // scripts that read such files. What a cmdlet returned is not read.
 func readXML(in *bufio.Reader) (Run, error) {
-	d := xml.NewDecoder(io.LimitReader(in, maxXML))
-	d.Strict = false
-	// The text is UTF-8 here, whatever a declaration says.
-	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	d := newTokens(in)
 	run := Run{Outcome: NotRun}
 	invoked := false
 	for {
-		token, err := d.Token()
+		token, err := d.next()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				run.Cut++ // what stands before it counts
@@ -60,7 +103,7 @@ func readXML(in *bufio.Reader) (Run, error) {
 }
 
 // invocation reads one element invoke.
-func invocation(d *xml.Decoder, start xml.StartElement) (Executed, error) {
+func invocation(d *tokens, start xml.StartElement) (Executed, error) {
 	values := map[string]string{}
 	for _, a := range start.Attr {
 		values[strings.ToLower(a.Name.Local)] = a.Value
@@ -69,7 +112,7 @@ func invocation(d *xml.Decoder, start xml.StartElement) (Executed, error) {
 	var err error
 	for depth := 1; depth > 0; {
 		var token xml.Token
-		if token, err = d.Token(); err != nil {
+		if token, err = d.next(); err != nil {
 			break
 		}
 		switch t := token.(type) {

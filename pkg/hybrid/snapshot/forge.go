@@ -17,6 +17,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"math/big"
+	"net/netip"
 	"strings"
 	"unicode/utf16"
 )
@@ -365,10 +366,11 @@ func (f *forger) element(v asn1.RawValue) []byte {
 	if v.Class == asn1.ClassContextSpecific {
 		switch {
 		case v.Tag == 7 && (len(v.Bytes) == 4 || len(v.Bytes) == 16): // iPAddress of a SAN
-			return wrap(tag, v.Bytes)
+			a, _ := netip.AddrFromSlice(v.Bytes)
+			return wrap(tag, f.r.moved(a, a.BitLen()).AsSlice())
 		case printable(v.Bytes):
 			return wrap(tag, []byte(f.r.text(string(v.Bytes), false)))
-		case len(v.Bytes) >= 8: // a key identifier
+		case len(v.Bytes) >= 4: // a key identifier, or a name in another form
 			return wrap(tag, f.r.bytesOf("bytes", string(v.Bytes), 0, len(v.Bytes)))
 		}
 		return v.FullBytes
@@ -396,6 +398,15 @@ func (f *forger) element(v asn1.RawValue) []byte {
 				}
 			}
 		}
+		if len(v.Bytes) >= 8 { // of another certificate, or of a key
+			return wrap(tag, append(v.Bytes[:1:1], f.r.bytesOf("integer", string(v.Bytes), 0, len(v.Bytes)-1)...))
+		}
+	case asn1.TagBitString:
+		if len(v.Bytes) > 16 { // a key or a signature
+			return wrap(tag, append(v.Bytes[:1:1], f.r.bytesOf("bits", string(v.Bytes), 0, len(v.Bytes)-1)...))
+		}
+	case asn1.TagOID:
+		return wrap(tag, f.objectID(v.Bytes))
 	case asn1.TagOctetString:
 		var inner asn1.RawValue
 		if rest, err := asn1.Unmarshal(v.Bytes, &inner); err == nil && len(rest) == 0 {
@@ -406,6 +417,27 @@ func (f *forger) element(v asn1.RawValue) []byte {
 		}
 	}
 	return v.FullBytes
+}
+
+// objectID replaces the arcs that an organization made, as redactor.objectID. The last byte of each arc
+// shows by its first bit that the arc ends.
+func (f *forger) objectID(raw []byte) []byte {
+	head := "\x2b\x06\x01\x04\x01" // enterprises
+	own, is := bytes.CutPrefix(raw, []byte(head))
+	switch {
+	case bytes.HasPrefix(own, []byte("\x82\x37\x15\x08")): // templates of Microsoft's certificate services
+		head, own = head+"\x82\x37\x15\x08", own[4:]
+	case !is || bytes.HasPrefix(own, []byte("\x82\x37")) || bytes.HasPrefix(own, []byte("\xd6\x79")): // and Google's
+		return raw
+	}
+	other := f.r.bytesOf("arc", string(own), 0, len(own))
+	for i := range other {
+		begins := (i == 0 || own[i-1] < 0x80) && own[i] >= 0x80 // of a large arc: it stays as large
+		if other[i] = own[i]&0x80 | other[i]&0x7f | 1; begins {
+			other[i] = own[i]
+		}
+	}
+	return append([]byte(head), other...)
 }
 
 func printable(raw []byte) bool {

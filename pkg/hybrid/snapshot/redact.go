@@ -33,6 +33,9 @@ import (
 // the host of an address. Numbers, times and versions stay. Certificates are made anew with new
 // keys, and what refers to them follows.
 
+// escapedLetter is a letter, a digit or a part of one in an address of the web.
+const escapedLetter = `%(?:3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|[89A-Fa-f][0-9A-Fa-f])`
+
 // pieces are the parts of a text that stay or are replaced as a whole. The first alternative that
 // matches counts.
 var pieces = sync.OnceValue(func() *regexp.Regexp {
@@ -41,15 +44,20 @@ var pieces = sync.OnceValue(func() *regexp.Regexp {
 		`S-1-5-21-[0-9]+-[0-9]+-[0-9]+`,                                               // domain of a SID
 		`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:?[0-9]{2})?`,            // time
 		`20[0-9]{12}(?:\.[0-9]+)?Z`,                                                   // generalized time
-		`0x[0-9A-Fa-f]{1,16}\b`,
-		`[0-9]+(?:\.[0-9]+){4,}`, // object identifier
+		`0x[0-9A-Fa-f]{1,8}\b`,                                                        // code of an error; longer ones are words
+		`[0-2](?:\.[0-9]+){4,}`,                                                       // object identifier
+		// name of an address in a reverse zone
+		`(?i:(?:[0-9]{1,3}\.){4}in-addr\.arpa|(?:[0-9a-f]\.){4,32}ip6\.arpa)`,
 		// address, network, or range of IPv4
 		`[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:/[0-9]{1,2}\b|-[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})?`,
-		`[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:/[0-9]{1,3}\b)?`, // address of IPv6, if it is one
-		`[0-9]+(?:\.[0-9]+)?(?:ns|µs|us|ms|s|m|h|d|KB|MB|GB|TB)\b`,     // measure
-		`(?:[\pL\pN\pM._+~]|-|%[89A-Fa-f][0-9A-Fa-f])+@`,               // local part of an address
-		`%[0-7][0-9A-Fa-f]`,                       // escaped separator
-		`(?:[\pL\pN\pM]|%[89A-Fa-f][0-9A-Fa-f])+`, // word
+		`\b[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\b`, // address of IPv4 in the name of a host
+		// address of IPv6, if it is one
+		`[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})?(?:/[0-9]{1,3}\b)?`,
+		`\+[1-9][0-9]{0,2}\)?[0-9 ()./-]{5,}[0-9]`,                                   // number of a telephone
+		`[0-9]+(?:\.[0-9]+)?(?:ns|µs|us|ms|s|m|h|d|KB|MB|GB|TB)\b`,                   // measure
+		`(?:[\pL\pN\pM._+~]|-|` + escapedLetter + `)+@`,                              // local part of an address
+		`%(?:[0-2][0-9A-Fa-f]|3[A-Fa-f]|[46]0|[57][B-Fb-f])`,                         // escaped separator
+		`(?:[\pL\pN\pM\x{24B6}-\x{24E9}\x{1F130}-\x{1F189}]|` + escapedLetter + `)+`, // word, also in circles
 	}, "|"))
 })
 
@@ -180,7 +188,13 @@ var nameMembers = sync.OnceValue(func() *regexp.Regexp {
 
 // numberMembers are the members whose numbers name a person or a thing.
 var numberMembers = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)phone|fax|pager|employee|attribute|serial|name$|alias|^upn$|office|postal|zip`)
+	return regexp.MustCompile(`(?i)phone|fax|pager|mobile|home|employee|attribute|serial|name$|alias|^upn$|office|` +
+		`postal|zip|notes|comment|description|^info$|title`)
+})
+
+// phoneMembers are the members whose values are numbers in groups.
+var phoneMembers = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)phone|fax|pager|mobile|employee|postal|zip`)
 })
 
 func (r *redactor) reading(at *Reading) (err error) {
@@ -343,6 +357,9 @@ func (r *redactor) copy(d *json.Decoder, b *bytes.Buffer, member string, c manne
 
 // identifier reports whether the name of a member is one of a form: Identity, @odata.context, $types.
 func identifier(name string) bool {
+	if strings.HasPrefix(name, "extension_") { // the tenant gave it its name
+		return false
+	}
 	for i, c := range name {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
 		annotation := (c == '@' || c == '.') && strings.Contains(name, "@odata.")
@@ -393,6 +410,9 @@ func (r *redactor) value(s, member string, c manner) string {
 				inflated(raw) != nil)) {
 			return base64.StdEncoding.EncodeToString(r.bytes(raw))
 		}
+	}
+	if phoneMembers().MatchString(member) && strings.Trim(s, "+0123456789 ()./-") == "" && s != "" {
+		return r.figures(s)
 	}
 	if whole := strings.Trim(s, "0123456789") == ""; whole && s != "" && !numberMembers().MatchString(member) {
 		return s
@@ -472,8 +492,16 @@ func (r *redactor) piece(s string, force bool) string {
 			n := binary.BigEndian
 			return fmt.Sprintf("s-1-5-21-%d-%d-%d", n.Uint32(raw), n.Uint32(raw[4:]), n.Uint32(raw[8:]))
 		})
-	case strings.HasPrefix(s, "%") && len(s) == 3 && s[1] < '8',
-		strings.HasPrefix(s, "0x"), len(s) > 10 && s[4] == '-' && s[10] == 'T', measure(s),
+	case strings.HasPrefix(s, "+") && strings.Trim(s, "+0123456789 ()./-") == "":
+		return r.figures(s)
+	case strings.HasSuffix(strings.ToLower(s), ".arpa"):
+		return r.reversed(s)
+	case strings.Count(s, "-") == 3 && strings.Trim(s, "0123456789-") == "":
+		return strings.ReplaceAll(r.address(strings.ReplaceAll(s, "-", ".")), ".", "-")
+	case strings.Count(s, ".") > 3 && strings.Trim(s, "0123456789.") == "":
+		return r.objectID(s)
+	case strings.HasPrefix(s, "%") && len(s) == 3 && separator(s),
+		strings.HasPrefix(s, "0x") && len(s) <= 10, len(s) > 10 && s[4] == '-' && s[10] == 'T', measure(s),
 		len(s) > 14 && strings.HasPrefix(s, "20") && strings.HasSuffix(s, "Z") && strings.Trim(s, "0123456789.Z") == "":
 		return s
 	case strings.ContainsAny(s, ".:") && !strings.ContainsFunc(s, func(c rune) bool {
@@ -482,12 +510,97 @@ func (r *redactor) piece(s string, force bool) string {
 		return r.address(s)
 	}
 	if strings.ContainsRune(s, '%') {
-		if plain, err := url.PathUnescape(s); err == nil && utf8.ValidString(plain) {
-			return url.PathEscape(r.word(plain, force))
+		plain, err := url.PathUnescape(s)
+		if err != nil {
+			return r.word(strings.ReplaceAll(s, "%", ""), force)
 		}
-		return s
+		if !utf8.ValidString(plain) { // of Windows, before UTF-8
+			var wide []rune
+			for _, c := range []byte(plain) {
+				wide = append(wide, rune(c))
+			}
+			plain = string(wide)
+		}
+		return url.PathEscape(r.word(plain, force))
 	}
 	return r.word(s, force)
+}
+
+// separator reports whether a piece is an escaped character that is no part of a word.
+func separator(s string) bool {
+	raw, err := hex.DecodeString(s[1:])
+	return err == nil && raw[0] < utf8.RuneSelf && !unicode.IsLetter(rune(raw[0])) && !unicode.IsDigit(rune(raw[0]))
+}
+
+// figures replaces the digits of a number that names a person.
+func (r *redactor) figures(s string) string {
+	return r.named(s, func(lower string, try int) string {
+		raw := r.bytesOf("figures", lower, try, len(lower))
+		out := []byte(lower)
+		for i, c := range out {
+			if c >= '0' && c <= '9' {
+				out[i] = '0' + raw[i]%10
+			}
+		}
+		return string(out)
+	})
+}
+
+// objectID replaces an object identifier that an organization made: of its own arc, or of its
+// templates for certificates. Those of Microsoft and of standards stay.
+func (r *redactor) objectID(s string) string {
+	const enterprises, microsoft, templates = "1.3.6.1.4.1.", "311.", "21.8."
+	own, is := strings.CutPrefix(s, enterprises)
+	head := enterprises
+	if after, of := strings.CutPrefix(own, microsoft); of {
+		own, is = strings.CutPrefix(after, templates)
+		head += microsoft + templates
+	}
+	if !is || own == "" {
+		return s
+	}
+	return head + r.figures(own)
+}
+
+// reversed replaces the address that a name of a reverse zone is made of, as where it stands forward.
+func (r *redactor) reversed(s string) string {
+	if r.restore {
+		return r.named(s, nil)
+	}
+	labels := strings.Split(strings.ToLower(s), ".")
+	zone := strings.Join(labels[len(labels)-2:], ".")
+	labels = labels[:len(labels)-2]
+	slices.Reverse(labels)
+	var text string
+	bits := 32
+	if zone == "in-addr.arpa" {
+		text = strings.Join(labels, ".")
+	} else {
+		bits = 4 * len(labels)
+		digits := strings.Join(labels, "") + strings.Repeat("0", 32-len(labels))
+		for i := 0; i < 32; i += 4 {
+			text += digits[i:i+4] + ":"
+		}
+		text = strings.TrimSuffix(text, ":")
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return r.text(strings.ReplaceAll(s, ".", " "), true)
+	}
+	moved := r.moved(a, bits)
+	if moved == a {
+		return s
+	}
+	return r.named(s, func(string, int) string {
+		var out []string
+		if moved.Is4() {
+			out = strings.Split(moved.String(), ".")
+		} else {
+			out = strings.Split(strings.ReplaceAll(moved.StringExpanded(), ":", ""), "")[:len(labels)]
+		}
+		slices.Reverse(out)
+		return strings.Join(out, ".") + "." + zone
+	})
 }
 
 // measure reports whether a piece is a number with its unit: 30s, 10MB.
@@ -649,10 +762,13 @@ func (r *redactor) address(s string) string {
 	base, bits, network := strings.Cut(from, "/")
 	first, err := netip.ParseAddr(base)
 	if err != nil {
+		if first, err = netip.ParseAddr(leadingZero().ReplaceAllString(s, "$1")); err == nil && first.Is4() {
+			return r.named(s, func(string, int) string { return r.moved(first, 32).String() })
+		}
 		parts := strings.Split(s, ":") // a version, or words
 		for i, p := range parts {
 			if p != "" && len(parts) > 1 {
-				parts[i] = r.word(p, false)
+				parts[i] = r.text(p, false)
 			}
 		}
 		return strings.Join(parts, ":")
@@ -690,6 +806,9 @@ func (r *redactor) address(s string) string {
 	return r.named(s, func(string, int) string { return moved })
 }
 
+// leadingZero are zeros before the digits of a number: 010.
+var leadingZero = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b0+([0-9])`) })
+
 func commonBits(a, b []byte) (n int) {
 	for n < 8*len(a) && (a[n/8]^b[n/8])>>(7-n%8)&1 == 0 {
 		n++
@@ -700,6 +819,9 @@ func commonBits(a, b []byte) (n int) {
 // moved replaces the first bits of an address, so that addresses with the same first bits have the
 // same ones again. What the kind of an address shows stays: private, local, of everyone.
 func (r *redactor) moved(a netip.Addr, bits int) netip.Addr {
+	if a.Is4In6() {
+		return netip.AddrFrom16(r.moved(a.Unmap(), max(0, bits-96)).As16())
+	}
 	if a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return a
 	}
