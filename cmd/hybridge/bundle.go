@@ -118,16 +118,25 @@ func (t *task) enclosures(files []string, after time.Time) ([]deployment.Enclosu
 			return fmt.Errorf("%s may hold a key: it goes into no bundle", path)
 		}
 		data, err := os.ReadFile(path)
-		out = append(out, deployment.Enclosure{Name: folder + "/" + filepath.Base(path), About: about, Data: data})
+		name := enclosed(folder+"/"+filepath.Base(path), out)
+		out = append(out, deployment.Enclosure{Name: name, About: about, Data: data})
 		return err
 	}
-	var journals []string
 	if state := cmp.Or(t.state, t.stateDir); state != "" { // with --snapshot, the deployment is not opened
-		journals, _ = filepath.Glob(filepath.Join(state, "runs", "*.jsonl"))
-	}
-	for _, path := range journals {
-		if err := add(path, "journals", "a run of apply or rollback"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		runs := filepath.Join(state, "runs")
+		journals, err := os.ReadDir(runs)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
+		}
+		for _, entry := range journals {
+			// A link in it is no journal: it may lead anywhere.
+			if !entry.Type().IsRegular() || filepath.Ext(entry.Name()) != ".jsonl" {
+				continue
+			}
+			err := add(filepath.Join(runs, entry.Name()), "journals", "a run of apply or rollback")
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
 		}
 	}
 	for _, path := range files {
@@ -136,6 +145,22 @@ func (t *task) enclosures(files []string, after time.Time) ([]deployment.Enclosu
 		}
 	}
 	return out, nil
+}
+
+// enclosed is a name that every system can unpack, and that no other file has.
+func enclosed(name string, others []deployment.Enclosure) string {
+	name = strings.Map(func(c rune) rune {
+		if c < ' ' || strings.ContainsRune(`\:*?"<>|`, c) {
+			return '_'
+		}
+		return c
+	}, name)
+	ext := filepath.Ext(name)
+	free := name
+	for n := 2; slices.ContainsFunc(others, func(e deployment.Enclosure) bool { return strings.EqualFold(e.Name, free) }); n++ {
+		free = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext)
+	}
+	return free
 }
 
 // moment reads a duration before now, or a day.

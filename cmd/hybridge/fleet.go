@@ -178,7 +178,7 @@ func fleetOf(dir string) (map[string]string, error) {
 		if extension != ".yaml" && extension != ".yml" {
 			return nil
 		}
-		if info, err := os.Stat(path); err != nil || info.IsDir() {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe would hold up the fleet
 			return err
 		}
 		rel, err := filepath.Rel(dir, path)

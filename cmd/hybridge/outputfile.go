@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 )
 
 // outputFile gets its name only when the command has written its whole output. A failed command
@@ -35,7 +37,14 @@ func newOutputFile(path string) (*outputFile, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory", path)
 	} else if err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0) // a pipe or a device is written to as it is
+		// A pipe or a device is written to as it is. Another account's pipe in a shared folder gets nothing.
+		// /dev/stdout leads to no name.
+		if named, err := filepath.EvalSymlinks(path); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+			if err := apply.Private(named, info); err != nil {
+				return nil, err
+			}
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		return &outputFile{File: f}, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
@@ -58,7 +67,10 @@ func (f *outputFile) commit() error {
 		_ = os.Remove(f.Name()) // an empty or half-written file of ours
 		return err
 	}
-	return os.Rename(f.Name(), f.path)
+	if err = os.Rename(f.Name(), f.path); err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 // writeFile writes a file whole or not at all.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -102,6 +103,10 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 			return fmt.Errorf("save the plan: %w", err)
 		}
 		t.note("wrote %s", report.Sanitize(o.out))
+	}
+	if o.from.file != "" && !o.from.answers() && (o.out != "" || o.scripts != "") && len(plan.Changes) > 0 {
+		t.obs.Observe(observe.Warning{Text: "the answers are those of the snapshot's maker: with -f ANSWERS, the plan is " +
+			"of yours. Read it before it is applied"})
 	}
 	if o.scripts != "" {
 		if err := t.writeScripts(ctx, plan, o); err != nil {

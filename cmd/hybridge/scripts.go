@@ -42,6 +42,12 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions
 		}
 		sets[role] = append(sets[role], script)
 	}
+	if info, err := os.Stat(dir); err == nil {
+		if err := apply.Private(dir, info); err != nil {
+			t.obs.Observe(observe.Warning{Text: "who can write to the folder of the scripts can change what they do: " +
+				err.Error()})
+		}
+	}
 	dirs := []string{dir}
 	for role := range sets {
 		if role != "" {

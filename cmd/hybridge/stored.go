@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ import (
 )
 
 // maxStored is the largest file of reports that is read: a fleet of ten thousand deployments.
-const maxStored = 1 << 30
+var maxStored = 1 << 30
 
 // stored reads saved reports, one fleet.Report per file: documents of -o json, and streams of
 // -o jsonl, also such as end in the middle. A folder stands for the reports in it. What is no
@@ -43,7 +44,11 @@ func stored(names []string) ([]fleet.Report, error) {
 				return err
 			case hidden && d.IsDir():
 				return filepath.SkipDir
-			case !hidden && !d.IsDir() && slices.Contains([]string{".json", ".jsonl"}, filepath.Ext(path)):
+			case hidden || d.IsDir() || !slices.Contains([]string{".json", ".jsonl"}, filepath.Ext(path)):
+				return nil
+			}
+			// A pipe or a device that stands there would never end.
+			if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
 				files = append(files, path)
 			}
 			return nil
@@ -67,14 +72,17 @@ func stored(names []string) ([]fleet.Report, error) {
 }
 
 func storedIn(file string) (fleet.Report, error) {
-	if info, err := os.Stat(file); err != nil {
-		return fleet.Report{}, err
-	} else if info.Size() > maxStored {
-		return fleet.Report{}, fmt.Errorf("larger than %d MB", maxStored>>20)
-	}
-	data, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return fleet.Report{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, int64(maxStored)+1)) // a pipe and a device have no size
+	if err != nil {
+		return fleet.Report{}, err
+	}
+	if len(data) > maxStored {
+		return fleet.Report{}, fmt.Errorf("larger than %d MB", maxStored>>20)
 	}
 	if first, _, _ := bytes.Cut(data, []byte("\n")); bytes.HasPrefix(first, []byte(`{"event":`)) {
 		return storedStream(data)

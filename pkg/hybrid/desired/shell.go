@@ -184,10 +184,10 @@ func (s *script) shellStep(number int, c change.Change) shellStep {
 	for _, l := range how.lists {
 		list := slots().ReplaceAllStringFunc(l[1], func(part string) string {
 			value := key(c)
-			if name := strings.Trim(part, "{}"); name != "" {
+			if name := strings.Trim(part, "'{}"); name != "" {
 				value, _ = all[name].(string)
 			}
-			return strings.ReplaceAll(value, "'", `\'`)
+			return pathLiteral(value)
 		})
 		step.Queries = append(step.Queries, shellQuery{l[0], list + ".[" + strings.Join(rows, ",") + "]",
 			list + " | [0].{identity:" + how.identity + ",name:" + rows[0] + ",properties:{" +
@@ -209,7 +209,16 @@ func (s *script) shellStep(number int, c change.Change) shellStep {
 	return step
 }
 
-var slots = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{\w*\}`) })
+var slots = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`'\{\w*\}'`) })
+
+// pathLiteral writes a text as a literal of JMESPath. One in single quotes has no form for every
+// backslash.
+func pathLiteral(s string) string {
+	if !strings.ContainsAny(s, `'\`) {
+		return "'" + s + "'"
+	}
+	return "`" + strings.ReplaceAll(plainJSON(s), "`", `\u0060`) + "`"
+}
 
 // key is the key of the resource of a change, in the form in which the place shows it.
 func key(c change.Change) string {
@@ -249,37 +258,65 @@ func mapped[T any](in []T, f func(T) T) []T {
 
 // shellJSON writes parameters as a word of the shell. A secret is a variable in it.
 func (s *script) shellJSON(parameters map[string]any) string {
-	const mark = "\ue000" // of the private use area: no answer holds it
-	const identity = "identity"
-	var marked func(v any) any
-	marked = func(v any) any {
-		switch v := v.(type) {
-		case change.SecretRef:
-			return mark + "SECRET_" + strconv.Itoa(slices.Index(s.secrets, v)+1) + mark
-		case string:
-			if v == liveIdentity {
-				return mark + identity + mark
-			}
-		case map[string]any:
-			out := make(map[string]any, len(v))
-			for name, element := range v {
-				out[name] = marked(element)
-			}
-			return out
-		case []any:
-			return mapped(v, marked)
+	w := shellWord{secrets: s.secrets}
+	w.value(parameters)
+	w.flush()
+	return w.out.String()
+}
+
+// shellWord writes JSON as a word of the shell. It writes a value where it meets it: no text that a
+// server gave can stand for a variable.
+type shellWord struct {
+	secrets []change.SecretRef
+	text    strings.Builder // not quoted yet
+	out     strings.Builder
+}
+
+func (w *shellWord) flush() {
+	w.out.WriteString(shellQuote(w.text.String()))
+	w.text.Reset()
+}
+
+// variable is the text of a variable, inside a string of JSON.
+func (w *shellWord) variable(name string) {
+	w.text.WriteByte('"')
+	w.flush()
+	w.out.WriteString(`"$(json "$` + name + `")"`)
+	w.text.WriteByte('"')
+}
+
+func (w *shellWord) value(v any) {
+	switch v := v.(type) {
+	case change.SecretRef:
+		w.variable("SECRET_" + strconv.Itoa(slices.Index(w.secrets, v)+1))
+	case string:
+		if v == liveIdentity {
+			w.variable("identity")
+			return
 		}
-		return v
-	}
-	var out strings.Builder
-	for i, part := range strings.Split(plainJSON(marked(parameters)), mark) {
-		if i%2 == 0 {
-			out.WriteString(shellQuote(part))
-		} else {
-			out.WriteString(`"$(json "$` + part + `")"`)
+		w.text.WriteString(plainJSON(v))
+	case map[string]any:
+		w.text.WriteByte('{')
+		for i, name := range sortedKeys(v) {
+			if i > 0 {
+				w.text.WriteByte(',')
+			}
+			w.text.WriteString(plainJSON(name) + ":")
+			w.value(v[name])
 		}
+		w.text.WriteByte('}')
+	case []any:
+		w.text.WriteByte('[')
+		for i, element := range v {
+			if i > 0 {
+				w.text.WriteByte(',')
+			}
+			w.value(element)
+		}
+		w.text.WriteByte(']')
+	default:
+		w.text.WriteString(plainJSON(v))
 	}
-	return out.String()
 }
 
 var upper = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z])([A-Z])`) })
