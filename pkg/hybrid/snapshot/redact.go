@@ -615,15 +615,15 @@ func (r *redactor) word(s string, force bool) string {
 	if r.restore {
 		return r.named(s, nil)
 	}
+	n := utf8.RuneCountInString(s)
+	if digits := strings.Trim(s, "0123456789") == ""; digits && (!force && n < 6 || n < 4) {
+		return s // also where an address has it as a name
+	}
 	if to, known := r.forward[lower]; known && (force || !r.public(lower)) {
 		return sameCase(s, to)
 	}
-	n := utf8.RuneCountInString(s)
-	digits := strings.Trim(s, "0123456789") == ""
 	switch {
 	case n == 1 && s[0] < utf8.RuneSelf:
-		return s
-	case digits && !force && n < 6, digits && n < 4:
 		return s
 	case !force && r.public(lower):
 		return s
