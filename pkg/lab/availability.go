@@ -39,7 +39,7 @@ type premise struct {
 	link     *link.Link
 	org      *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
-	published func() string
+	published func(ctx context.Context) string
 	// token mints the token that this side presents to another, for a URL and a domain. The two
 	// sides mint it differently.
 	token func(ctx context.Context, target, domain string) (string, error)

@@ -35,7 +35,8 @@ func refusedCertificate(c organization.Call, format string, args ...any) error {
 }
 
 func (f *forestSite) importCertificate(_ context.Context, c organization.Call) ([]exchange.Object, error) {
-	if err := f.atServer(c); err != nil {
+	s, err := f.serverOf(c)
+	if err != nil {
 		return nil, err
 	}
 	data, _ := c.Parameters["FileData"].([]byte)
@@ -53,7 +54,7 @@ func (f *forestSite) importCertificate(_ context.Context, c organization.Call) (
 				"required.")
 	}
 	thumbprint := certificate.Thumbprint(leaf)
-	if f.installed(thumbprint) {
+	if s.stored(thumbprint) != nil {
 		return nil, refusedCertificate(c,
 			"Cannot import certificate. A certificate with the thumbprint %s already exists.", thumbprint)
 	}
@@ -64,26 +65,22 @@ func (f *forestSite) importCertificate(_ context.Context, c organization.Call) (
 	if !ok {
 		return nil, refusedCertificate(c, "Cannot import certificate. Its private key cannot sign.")
 	}
-	return f.keep(c, &issued{cert: leaf, chain: chain, key: signer})
+	return s.take(c, &issued{cert: leaf, chain: chain, key: signer})
 }
 
-// keep puts a new certificate with its key into the store, and shows it. The key's owner may take
+// take puts a new certificate with its key into the store, and shows it. The key's owner may take
 // it along when the call says so.
-func (f *forestSite) keep(c organization.Call, have *issued) ([]exchange.Object, error) {
-	f.mu.Lock()
-	f.authCertificates = append(f.authCertificates, have)
-	f.mu.Unlock()
-	f.store(have, "None", string(have.cert.RawSubject) == string(have.cert.RawIssuer))
-	r := f.org.Object("ExchangeCertificate", certificate.Thumbprint(have.cert))
+func (s *exchangeServer) take(c organization.Call, have *issued) ([]exchange.Object, error) {
+	s.keep(have, "None", string(have.cert.RawSubject) == string(have.cert.RawIssuer))
+	r := s.stored(certificate.Thumbprint(have.cert))
 	if exportable, ok := c.Parameters["PrivateKeyExportable"].(bool); ok {
 		r.Set("PrivateKeyExportable", exportable)
 	}
 	if name, ok := c.Parameters["FriendlyName"].(string); ok {
 		r.Set("FriendlyName", name)
 	}
-	found, _, err := f.org.Run(context.Background(), c.Caller, exchange.Command{
-		Name: "Get-ExchangeCertificate", Parameters: map[string]any{"Thumbprint": certificate.Thumbprint(have.cert)},
-	})
+	found, _, err := s.site.org.Run(context.Background(), c.Caller, exchange.Command{Name: "Get-ExchangeCertificate",
+		Parameters: map[string]any{"Server": s.name(), "Thumbprint": certificate.Thumbprint(have.cert)}})
 	return found, err
 }
 
@@ -99,7 +96,8 @@ func (f *forestSite) newCertificate(_ context.Context, c organization.Call) ([]e
 			return nil, refusedCertificate(c, "The lab doesn't simulate this: New-ExchangeCertificate -%s", name)
 		}
 	}
-	if err := f.atServer(c); err != nil {
+	s, err := f.serverOf(c)
+	if err != nil {
 		return nil, err
 	}
 	// Without -Force Exchange asks whether the default SMTP certificate is to be replaced. SMTP is
@@ -111,7 +109,7 @@ func (f *forestSite) newCertificate(_ context.Context, c organization.Call) ([]e
 		return nil, organization.CannotAsk(c)
 	}
 	names, _ := c.Parameters["DomainName"].([]string)
-	subject := pkix.Name{CommonName: firstLabel(f.server)}
+	subject := pkix.Name{CommonName: firstLabel(s.host)}
 	if text, _ := c.Parameters["SubjectName"].(string); text != "" {
 		subject = pkix.Name{}
 		for part := range strings.SplitSeq(text, ",") {
@@ -140,40 +138,28 @@ func (f *forestSite) newCertificate(_ context.Context, c organization.Call) ([]e
 	if dry, _ := c.Parameters["WhatIf"].(bool); dry {
 		return nil, nil
 	}
-	authority := &authority{now: f.now()}
-	made, err := authority.issue(leaf{subject: subject, names: names, to: f.now().AddDate(5, 0, 0), rsa: true,
+	authority := &authority{now: s.now()}
+	made, err := authority.issue(leaf{subject: subject, names: names, to: s.now().AddDate(5, 0, 0), rsa: true,
 		selfSigned: true})
 	if err != nil {
 		return nil, refusedCertificate(c, "%v", err)
 	}
-	shown, err := f.keep(c, made)
+	shown, err := s.take(c, made)
 	if services, ok := c.Parameters["Services"]; ok && err == nil {
 		_, _, err = f.org.Run(context.Background(), c.Caller, exchange.Command{Name: "Enable-ExchangeCertificate",
-			Parameters: map[string]any{"Thumbprint": certificate.Thumbprint(made.cert), "Services": services,
-				"Force": true}})
+			Parameters: map[string]any{"Server": s.name(), "Thumbprint": certificate.Thumbprint(made.cert),
+				"Services": services, "Force": true}})
 	}
 	return shown, err
 }
 
-// atServer refuses a call that names another server than the forest's.
-func (f *forestSite) atServer(c organization.Call) error {
-	server, given := c.Parameters["Server"].(string)
-	if given && !strings.EqualFold(server, f.server) && !strings.EqualFold(server, firstLabel(f.server)) {
-		return refusedCertificate(c, "The Exchange server '%s' wasn't found.", server)
-	}
-	return nil
-}
-
 // exportCertificate gives a certificate with its key as a PFX file under a password.
 func (f *forestSite) exportCertificate(_ context.Context, c organization.Call) ([]exchange.Object, error) {
-	thumbprint := thumbprintOf(c)
-	r := f.org.Object("ExchangeCertificate", thumbprint)
-	if r == nil {
-		return nil, refusedCertificate(c, "The certificate with thumbprint %s was not found.", thumbprint)
+	s, thumbprint, err := f.certificateOf(c)
+	if err != nil {
+		return nil, err
 	}
-	f.mu.Lock()
-	held := append(slices.Clone(f.authCertificates), f.transport, f.serverCertificate)
-	f.mu.Unlock()
+	r, held := s.stored(thumbprint), append(s.held(), s.own)
 	i := slices.IndexFunc(held,
 		func(h *issued) bool { return strings.EqualFold(certificate.Thumbprint(h.cert), thumbprint) })
 	password, _ := c.Parameters["Password"].(secret.Value)
@@ -194,17 +180,26 @@ func (f *forestSite) exportCertificate(_ context.Context, c organization.Call) (
 		"FileData", data, "Identity", nil, "IsValid", true, "ObjectState", "New")}, nil
 }
 
-// thumbprintOf is the certificate that a call names by thumbprint, or by SERVER\THUMBPRINT.
-func thumbprintOf(c organization.Call) string {
-	thumbprint, _ := c.Parameters["Thumbprint"].(string)
+// certificateOf is the certificate that a call names by thumbprint, or by SERVER\THUMBPRINT, with the
+// server in whose store it is.
+func (f *forestSite) certificateOf(c organization.Call) (s *exchangeServer, thumbprint string, err error) {
+	thumbprint, _ = c.Parameters["Thumbprint"].(string)
 	if identity, ok := c.Parameters["Identity"].(string); ok && thumbprint == "" {
-		_, thumbprint, _ = strings.Cut(identity, `\`)
+		server, after, _ := strings.Cut(identity, `\`)
+		thumbprint = after
+		c.Parameters = map[string]any{"Server": server}
 	}
-	return thumbprint
+	if s, err = f.serverOf(c); err == nil && s.stored(thumbprint) == nil {
+		err = refusedCertificate(c, "The certificate with thumbprint %s was not found.", thumbprint)
+	}
+	return s, thumbprint, err
 }
 
 func (f *forestSite) enableCertificate(_ context.Context, c organization.Call) ([]exchange.Object, error) {
-	thumbprint := thumbprintOf(c)
+	s, thumbprint, err := f.certificateOf(c)
+	if err != nil {
+		return nil, err
+	}
 	var services []string
 	switch given := c.Parameters["Services"].(type) {
 	case string:
@@ -212,34 +207,29 @@ func (f *forestSite) enableCertificate(_ context.Context, c organization.Call) (
 	case []string:
 		services = given
 	}
-	for _, r := range f.org.Objects("ExchangeCertificate") {
-		if !strings.EqualFold(r.String("Thumbprint"), thumbprint) {
-			continue
-		}
-		if ends, ok := r.Get("NotAfter").(time.Time); ok && f.now().After(ends) {
-			return nil, refusedCertificate(c, "The certificate with thumbprint %s has expired and can't be enabled.",
-				thumbprint)
-		}
-		// Without -Force Exchange asks whether the default SMTP certificate is to be replaced.
-		force, _ := c.Parameters["Force"].(bool)
-		smtp := slices.ContainsFunc(services,
-			func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "SMTP") })
-		if confirm, given := c.Parameters["Confirm"].(bool); smtp && !force && (!given || confirm) {
-			return nil, organization.CannotAsk(c)
-		}
-		if dry, _ := c.Parameters["WhatIf"].(bool); dry {
-			return nil, nil
-		}
-		var on []string
-		for _, s := range append(strings.Split(r.String("Services"), ","), services...) {
-			s = strings.TrimSpace(s)
-			if s != "" && !strings.EqualFold(s, "None") &&
-				!slices.ContainsFunc(on, func(o string) bool { return strings.EqualFold(o, s) }) {
-				on = append(on, s)
-			}
-		}
-		r.Set("Services", strings.Join(on, ", "))
+	r := s.stored(thumbprint)
+	if ends, ok := r.Get("NotAfter").(time.Time); ok && s.now().After(ends) {
+		return nil, refusedCertificate(c, "The certificate with thumbprint %s has expired and can't be enabled.",
+			thumbprint)
+	}
+	// Without -Force Exchange asks whether the default SMTP certificate is to be replaced.
+	force, _ := c.Parameters["Force"].(bool)
+	smtp := slices.ContainsFunc(services,
+		func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "SMTP") })
+	if confirm, given := c.Parameters["Confirm"].(bool); smtp && !force && (!given || confirm) {
+		return nil, organization.CannotAsk(c)
+	}
+	if dry, _ := c.Parameters["WhatIf"].(bool); dry {
 		return nil, nil
 	}
-	return nil, refusedCertificate(c, "The certificate with thumbprint %s was not found.", thumbprint)
+	var on []string
+	for _, service := range append(strings.Split(r.String("Services"), ","), services...) {
+		service = strings.TrimSpace(service)
+		if service != "" && !strings.EqualFold(service, "None") &&
+			!slices.ContainsFunc(on, func(o string) bool { return strings.EqualFold(o, service) }) {
+			on = append(on, service)
+		}
+	}
+	r.Set("Services", strings.Join(on, ", "))
+	return nil, nil
 }

@@ -22,7 +22,7 @@ func (p *premise) discover(ctx context.Context, endpoint, address, domain string
 
 // UserSettings answers autodiscover: the EWS address for a mailbox that is here, a redirect for one
 // that is elsewhere.
-func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodiscover.Settings, error) {
+func (p *premise) UserSettings(ctx context.Context, q autodiscover.Query) (autodiscover.Settings, error) {
 	r, ok := p.find(q.Address)
 	if !ok {
 		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser,
@@ -32,7 +32,7 @@ func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodis
 		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.CodeRedirectAddress,
 			Message: "Redirection address.", Target: r.target}
 	}
-	published := p.published()
+	published := p.published(ctx)
 	return autodiscover.Settings{
 		Address: r.primary, DisplayName: r.display,
 		LegacyDN: "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" +
@@ -45,9 +45,9 @@ func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodis
 }
 
 // DomainSettings answers autodiscover for a domain of this side.
-func (p *premise) DomainSettings(_ context.Context, q autodiscover.Query) (map[string]string, error) {
+func (p *premise) DomainSettings(ctx context.Context, q autodiscover.Query) (map[string]string, error) {
 	if p.serves(q.Domain) {
-		return map[string]string{"ExternalEwsUrl": p.published(), "ExternalEwsVersion": "15.20.0.0"}, nil
+		return map[string]string{"ExternalEwsUrl": p.published(ctx), "ExternalEwsVersion": "15.20.0.0"}, nil
 	}
 	return nil, &autodiscover.CodeError{Code: autodiscover.InvalidDomain, Message: "The domain is not hosted here."}
 }

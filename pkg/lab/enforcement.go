@@ -18,14 +18,16 @@ func (t *tenantSite) enforce(forests []*forestSite) {
 		first := t.now().UTC().AddDate(0, 0, -40)
 		on := func(days int) string { return first.AddDate(0, 0, days).Format(culture) }
 		for _, f := range forests {
-			if !mail.Outdated(f.dotted()) {
-				continue
+			for _, s := range f.exchange {
+				if !mail.Outdated(s.dotted()) {
+					continue
+				}
+				out = append(out, exchange.NewObject([]string{"System.Management.Automation.PSCustomObject"}, "",
+					"ServerFQDN", s.host, "Build", s.dotted(), "ExchangeServer", "ExchangeServer2019",
+					"FirstDetectedDate", on(0), "RecommendedBuildVersions", "15.2.1748.39", "ThrottleEnabledDate",
+					on(30), "BlockingEnabledDate", on(60), "NextStageThrottleRate", int64(20), "NextStageBlockRate",
+					int64(0), "NextStageStartDate", on(50)))
 			}
-			out = append(out, exchange.NewObject([]string{"System.Management.Automation.PSCustomObject"}, "",
-				"ServerFQDN", f.server, "Build", f.dotted(), "ExchangeServer", "ExchangeServer2019",
-				"FirstDetectedDate", on(0), "RecommendedBuildVersions", "15.2.1748.39", "ThrottleEnabledDate", on(30),
-				"BlockingEnabledDate", on(60), "NextStageThrottleRate", int64(20), "NextStageBlockRate", int64(0),
-				"NextStageStartDate", on(50)))
 		}
 		return out, nil
 	})

@@ -57,6 +57,7 @@ type Fault struct {
 	between     bool                             // the forests of the lab must ask each other
 	left        bool                             // the organization of the lab must have left hybrid
 	edge        bool                             // contoso must have an Edge server
+	servers     int                              // that each forest of the lab must have
 	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
 
@@ -147,7 +148,7 @@ func Faults() []Fault {
 				f := l.contoso()
 				f.mar(func(u *directory.User) {
 					if u.SAMAccountName == f.moved().account {
-						u.Attributes = map[string][]string{"homeMDB": {f.database()}}
+						u.Attributes = map[string][]string{"homeMDB": {f.database("DB1")}}
 					}
 				})
 			}},

@@ -131,7 +131,7 @@ func mailFaults() []Fault {
 					f.server, "Bindings",
 					[]string{"0.0.0.0:25"}, "RemoteIPRanges", []string{"127.0.0.0/8"}, "TransportRole",
 					"FrontendTransport",
-					"TlsCertificateName", certificateName(f.authCertificates[0]))
+					"TlsCertificateName", certificateName(f.authCertificate))
 			}),
 		},
 		{

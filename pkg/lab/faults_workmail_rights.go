@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -161,7 +162,7 @@ func workMailRightsFaults() []Fault {
 			Diagnosis: "workmail.provider-unusable",
 			Title:     "WorkMail asks contoso with the account in a form that Exchange does not know",
 			late: inWorkMail(func(s *workMailSite) {
-				provided(s, s.forest.published(), `CORP\`+svcExchange)
+				provided(s, s.forest.published(context.Background()), `CORP\`+svcExchange)
 			}),
 		},
 		{
@@ -171,7 +172,7 @@ func workMailRightsFaults() []Fault {
 			Title:     "contoso's transport certificate is signed by itself: WorkMail does not trust it",
 			early:     inContoso(func(f *forestSite) { f.alter = func(d *leaf) { d.selfSigned = true } }),
 			late: inWorkMail(func(s *workMailSite) {
-				provided(s, s.forest.published(), s.forest.name+`\`+svcExchange)
+				provided(s, s.forest.published(context.Background()), s.forest.name+`\`+svcExchange)
 			}),
 		},
 	}

@@ -58,7 +58,7 @@ func (l *Lab) write() error {
 		if f.edge != nil {
 			forest.Edge = []string{f.edge.host}
 		}
-		for name, c := range map[string]*issued{"transport": f.transport, "auth": f.authCertificates[0]} {
+		for name, c := range map[string]*issued{"transport": f.transport, "auth": f.authCertificate} {
 			pfx, password, err := l.pfx(f.name+"-"+name, c)
 			if err != nil {
 				return err

@@ -33,20 +33,20 @@ type forestSite struct {
 	premise              *premise
 	org                  *organization.Organization
 	ldap                 *directory.Server
-	post                 *mail.Transport
-	edge                 *edgeServer // nil: the forest has none
-	transport            *issued     // the certificate that mail and clients see
+	exchange             []*exchangeServer // at least one
+	post                 *mail.Transport   // of the first one
+	edge                 *edgeServer       // nil: the forest has none
+	transport            *issued           // the certificate that mail and clients see
 	directoryCertificate *issued
-	// serverCertificate is shown under the server's own name; from the organization's authority.
-	serverCertificate *issued
-	authCertificates  []*issued // those whose key is here
-	withoutRoles      bool      // set by a fault: the account of the partner application has no roles
-	passwords         map[string]string
-	now               func() time.Time
-	stores            stores
+	authCertificate      *issued // at the start
+	withoutRoles         bool    // set by a fault: the account of the partner application has no roles
+	passwords            map[string]string
+	now                  func() time.Time
+	stores               stores
 
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
+	apart    bool        // Exchange brings no auth certificate from server to server
 	viewOnly bool        // every account has view-only roles
 	groups   []string    // of the directory, beside those of Exchange
 	// alias is where autodiscover of the domain leads by a CNAME record.
@@ -84,11 +84,12 @@ type forestSite struct {
 }
 
 func newForestSite(f *forest, l *Lab) *forestSite {
-	return &forestSite{
+	site := &forestSite{
 		forest: f, servers: servers{network: l.network}, now: l.now, passwords: map[string]string{},
-		keys:             map[string]keptKeys{},
-		authCertificates: make([]*issued, 1),
+		keys: map[string]keptKeys{},
 	}
+	site.putServers(1)
+	return site
 }
 
 // transportLeaf is the forest's purchased certificate. Its mail host is the subject, and its other
@@ -107,11 +108,19 @@ func (f *forestSite) register(r *registry) {
 	}
 	r.certificate(&f.transport, transport)
 	from := f.now().AddDate(-1, 0, 0)
-	r.certificate(&f.authCertificates[0], leaf{
+	r.certificate(&f.authCertificate, leaf{
 		subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, from: from,
 		to: from.AddDate(5, 0, 0), rsa: true, selfSigned: true,
 	})
-	r.certificate(&f.serverCertificate, leaf{subject: pkix.Name{CommonName: f.server}, names: []string{f.server}})
+	for _, s := range f.exchange {
+		r.certificate(&s.own, leaf{subject: pkix.Name{CommonName: s.host}, names: []string{s.host}})
+		r.host(s.host)
+		if s.alter != nil {
+			own := f.transportLeaf()
+			s.alter(&own)
+			r.certificate(&s.other, own)
+		}
+	}
 	r.certificate(&f.directoryCertificate,
 		leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
 	if f.edge != nil {
@@ -122,7 +131,7 @@ func (f *forestSite) register(r *registry) {
 		r.zones, f.exchanger = append(r.zones, "gateway.example"), "mx.gateway.example"
 		r.host(f.exchanger)
 	}
-	r.host(f.mail, f.server, f.controller)
+	r.host(f.mail, f.controller)
 	if f.alias == "" {
 		r.host(f.autodiscover)
 	} else {
@@ -141,7 +150,9 @@ func (f *forestSite) register(r *registry) {
 func (f *forestSite) link(way *link.Link) {
 	f.premise.link = way
 	dial := f.network.behind(f.public(), way.DialContext)
-	f.post.Link(f.network.names, dial, way.Roots())
+	for _, s := range f.exchange {
+		s.post.Link(f.network.names, dial, way.Roots())
+	}
 	if f.edge != nil {
 		f.edge.post.Link(f.network.names, dial, way.Roots())
 	}
@@ -155,25 +166,25 @@ func (f *forest) account() string { return "svc-hybridge@" + f.domain }
 // configuration.
 func (f *forestSite) seed() {
 	o := f.org
-	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain,
-		"AdminDisplayVersion", f.build)
-	o.ReceiveConnectors(strings.ToUpper(firstLabel(f.server)), f.server)
 	o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", true)
-	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
-		f.build,
-		"BasicAuthentication", true, // some program of the organization needs it
-		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
-	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
-		f.build)
-	o.Seed("ClientAccessService", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server,
-		"AutoDiscoverServiceInternalUri", cmp.Or(f.servicePoint,
-			"https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"))
-	f.upkeep()
-	f.store(f.transport, "IIS, SMTP", false)
-	for _, c := range f.authCertificates {
-		f.store(c, "SMTP", true)
+	for _, s := range f.exchange {
+		o.Seed("ExchangeServer", "Name", s.name(), "Fqdn", s.host, "Domain", f.domain,
+			"AdminDisplayVersion", s.version())
+		o.ReceiveConnectors(s.name(), s.host)
+		o.Seed("WebServicesVirtualDirectory", "Server", s.name(), "AdminDisplayVersion", s.version(),
+			"BasicAuthentication", true, // some program of the organization needs it
+			"InternalUrl", "https://"+s.host+"/EWS/Exchange.asmx",
+			"ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
+		o.Seed("AutodiscoverVirtualDirectory", "Server", s.name(), "AdminDisplayVersion", s.version())
+		o.Seed("ClientAccessService", "Name", s.name(), "Fqdn", s.host,
+			"AutoDiscoverServiceInternalUri", cmp.Or(f.servicePoint,
+				"https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"))
+		s.upkeep()
+		s.store(s.transport(), "IIS, SMTP", false)
+		s.keep(f.authCertificate, "SMTP", true)
 	}
-	o.Objects("AuthConfig")[0].Set("CurrentCertificateThumbprint", certificate.Thumbprint(f.authCertificates[0].cert))
+	o.Seed("ThrottlingPolicy", "Name", "GlobalThrottlingPolicy_"+f.guid, "ThrottlingPolicyScope", "Global")
+	o.Objects("AuthConfig")[0].Set("CurrentCertificateThumbprint", certificate.Thumbprint(f.authCertificate.cert))
 	for _, m := range f.users {
 		addresses := []string{"SMTP:" + m.primary}
 		for _, a := range m.others {
@@ -191,21 +202,12 @@ func (f *forestSite) seed() {
 			o.Seed("MailUser", append(common, "ExternalEmailAddress", "SMTP:"+m.target(), "CustomAttribute1",
 				"moved "+m.account, "HiddenFromAddressListsEnabled", slices.Contains(f.services, m.account))...)
 		default:
-			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server), "Database", "DB1", "ExchangeGuid",
-				mailboxGUID(m.upn))...)
+			s := f.serverFor(m)
+			o.Seed("Mailbox", append(common, "ServerName", firstLabel(s.host), "Database", s.mailboxDatabase(),
+				"ExchangeGuid", mailboxGUID(m.upn))...)
 		}
 	}
 	f.seedContacts()
-}
-
-// store puts a certificate into the server's store.
-func (f *forestSite) store(c *issued, services string, selfSigned bool) {
-	f.org.Seed("ExchangeCertificate", "Name", certificate.Thumbprint(c.cert), "Server",
-		strings.ToUpper(firstLabel(f.server)),
-		"RawData", c.cert.Raw, "Thumbprint", certificate.Thumbprint(c.cert), "Subject", certificate.Subject(c.cert),
-		"Issuer", certificate.Issuer(c.cert), "SerialNumber", fmt.Sprintf("%X", c.cert.SerialNumber),
-		"NotBefore", c.cert.NotBefore, "NotAfter", c.cert.NotAfter, "CertificateDomains", c.cert.DNSNames, "Services",
-		services, "IsSelfSigned", selfSigned)
 }
 
 // people is the directory's users.
@@ -222,9 +224,9 @@ func (f *forestSite) people() []directory.User {
 	return users
 }
 
-// database is the DN of the forest's mailbox database.
-func (f *forestSite) database() string {
-	return "CN=DB1,CN=Databases,CN=Exchange Administrative Group (FYDIBOHF23SPDLT),CN=Administrative Groups,CN=" +
+// database is the DN of a mailbox database.
+func (f *forestSite) database(name string) string {
+	return "CN=" + name + ",CN=Databases,CN=Exchange Administrative Group (FYDIBOHF23SPDLT),CN=Administrative Groups,CN=" +
 		f.organization + ",CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=" +
 		strings.ReplaceAll(f.domain, ".", ",DC=")
 }
@@ -246,7 +248,7 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 		u.TargetAddress, u.RecipientType, u.RemoteType = r.String("RemoteRoutingAddress"), 2147483648, 4
 	}
 	if r.Noun() == "Mailbox" {
-		u.Attributes = map[string][]string{"homeMDB": {f.database()}}
+		u.Attributes = map[string][]string{"homeMDB": {f.database(r.String("Database"))}}
 	}
 	if f.blemish != nil {
 		f.blemish(&u)
@@ -264,6 +266,9 @@ func (f *forestSite) configuration() *directory.Organization {
 	for _, s := range f.org.Objects("ExchangeServer") {
 		server := directory.ExchangeServer{
 			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,
+		}
+		if own := f.serverNamed(s.String("Name")); own != nil {
+			server.TLSCertificate = own.transport().cert.Raw
 		}
 		if point := f.org.Object("ClientAccessService", s.String("Name")); point != nil {
 			server.AutodiscoverURL = point.String("AutoDiscoverServiceInternalUri")
@@ -333,8 +338,8 @@ func (f *forestSite) configuration() *directory.Organization {
 }
 
 // published is the external EWS address of the virtual directory.
-func (f *forestSite) published() string {
-	return f.org.Objects("WebServicesVirtualDirectory")[0].String("ExternalUrl")
+func (f *forestSite) published(ctx context.Context) string {
+	return f.at(ctx).directory("WebServicesVirtualDirectory").String("ExternalUrl")
 }
 
 // password returns an account's password, by DOMAIN\user, user@domain or user. DOMAIN is the
@@ -356,21 +361,22 @@ func (f *forestSite) password(user string) (string, bool) {
 	return p, ok
 }
 
-// web is the handler of the Exchange server on HTTPS: EWS, autodiscover, its auth metadata, and
+// web is the handler of an Exchange server on HTTPS: EWS, autodiscover, its auth metadata, and
 // remote PowerShell.
-func (f *forestSite) web(powershell http.Handler) http.Handler {
+func (s *exchangeServer) web(powershell http.Handler) http.Handler {
+	f := s.site
 	accept := &link.Accept{
 		Realm: f.mail, Basic: true, NTLM: true, Password: f.password,
-		Names: ntlm.Server{Computer: strings.ToUpper(firstLabel(f.server)), Domain: strings.ToUpper(f.name),
-			DNSDomain: f.domain, DNSComputer: f.server},
-		Certificate: func(*http.Request) *x509.Certificate { return f.transport.cert },
+		Names: ntlm.Server{Computer: s.name(), Domain: strings.ToUpper(f.name),
+			DNSDomain: f.domain, DNSComputer: s.host},
+		Certificate: func(*http.Request) *x509.Certificate { return s.transport().cert },
 		Offers:      f.challenge,
 		Anonymous:   autodiscover.Anonymous,
 	}
 	byHost := func(w http.ResponseWriter, r *http.Request, directory string, next http.Handler) {
 		a := *accept
 		host := hostOf(r)
-		virtual := f.org.Objects(directory)[0]
+		virtual := s.directory(directory)
 		a.Basic, a.NTLM = virtual.Bool("BasicAuthentication"), virtual.Bool("WindowsAuthentication")
 		a.Names.Protection = map[string]ntlm.Protection{
 			"Allow": ntlm.ProtectionAllow, "Require": ntlm.ProtectionRequire,
@@ -380,12 +386,12 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 			a.Handler(next).ServeHTTP(w, r)
 			return
 		}
-		a.Bearer = f.premise.bearer(w, f.now,
+		a.Bearer = f.premise.bearer(w, s.now,
 			func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, host) })
 		a.Handler(next).ServeHTTP(w, r)
 	}
 	version := ews.ServerVersion{}
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build,
+	_, _ = fmt.Sscanf(s.version(), "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build,
 		&version.Revision)
 	calendars := f.premise.gate(soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain}, Version: version}))
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -393,14 +399,15 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 			&autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-FEServer", strings.ToUpper(firstLabel(f.server)))
-		w.Header().Set("Date", f.now().UTC().Format(http.TimeFormat))
+		r = r.WithContext(s.in(r.Context()))
+		w.Header().Set("X-FEServer", s.name())
+		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 		path := strings.ToLower(r.URL.Path)
 		switch {
 		case path == "/owa/auth/logon.aspx":
-			w.Header().Set("X-OWA-Version", f.fullBuild())
+			w.Header().Set("X-OWA-Version", s.fullBuild())
 			fmt.Fprint(w, "<!DOCTYPE html><title>Outlook</title>")
-		case strings.HasPrefix(path, "/ews/") && f.off("EwsProxy"):
+		case strings.HasPrefix(path, "/ews/") && s.off("EwsProxy"):
 			http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 		case path == "/ews/exchange.asmx":
 			byHost(w, r, "WebServicesVirtualDirectory", calendars)

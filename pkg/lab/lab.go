@@ -34,6 +34,9 @@ type Options struct {
 	Users   int      // people per forest; 200 when 0
 	// Edge gives contoso an Edge server that carries its mail; a fault of Edge servers does so too.
 	Edge bool
+	// Servers is the number of Exchange servers per forest; 1 when 0. A load balancer without affinity
+	// stands before the published names.
+	Servers int
 	// State is the id of one of States(); Clean when empty.
 	State string
 	// Clouds are some of Clouds(). Empty: WorkMail where a fault needs it, else the tenant.
@@ -127,6 +130,12 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Clouds, err = cloudsFor(o.Clouds, planted); err != nil {
 		return nil, err
 	}
+	if err := CheckServers(o.Servers); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	for _, f := range planted {
+		o.Servers = max(o.Servers, f.servers, 1)
+	}
 	if o.Users == 0 {
 		o.Users = 200
 	}
@@ -157,7 +166,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		if slices.Contains(o.Clouds, WorkMail) {
 			f.moveToWorkMail(i == 0, !slices.Contains(o.Clouds, Online))
 		}
-		l.forests = append(l.forests, newForestSite(f, l))
+		site := newForestSite(f, l)
+		site.putServers(max(o.Servers, 1))
+		l.forests = append(l.forests, site)
 	}
 	for _, f := range l.forests {
 		l.sites = append(l.sites, f)

@@ -59,7 +59,7 @@ const appRole = "full_access_as_app"
 func configure(t *testing.T, l *Lab, f *forestSite) {
 	t.Helper()
 	app, err := l.tenant.entra.AddApplication(entra.NewApplication{DisplayName: "ExchangeServerApp-" + f.guid,
-		Certificate: f.authCertificates[0].cert, Exchange: []string{appRole}})
+		Certificate: f.authCertificate.cert, Exchange: []string{appRole}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,13 +138,13 @@ func TestLookupsWorkOnceEverythingIsThere(t *testing.T) {
 // A server signs with no certificate that has ended or not begun, like Exchange.
 func TestSigningKeyIsValid(t *testing.T) {
 	f := start(t).forests[0]
-	c := f.authCertificates[0].cert
+	c := f.authCertificate.cert
 	for _, test := range []struct {
 		at   time.Time
 		good bool
 	}{{c.NotBefore.Add(time.Hour), true}, {c.NotBefore.Add(-time.Hour), false}, {c.NotAfter.Add(time.Hour), false}} {
 		f.now = func() time.Time { return test.at }
-		if _, err := f.signingKey(); (err == nil) != test.good {
+		if _, err := f.first().signingKey(); (err == nil) != test.good {
 			t.Errorf("at %s: %v", test.at, err)
 		}
 	}
@@ -257,16 +257,15 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 				"https://gone.contoso.example/autodiscover/autodiscover.svc")
 		}, "", "Autodiscover failed"},
 		"auth certificate not the uploaded one": {func() func() {
-			old := f.authCertificates[0]
+			old := f.authCertificate
 			other, err := l.authority.issue(leaf{subject: old.cert.Subject, rsa: true, selfSigned: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.authCertificates[0] = other
-			f.store(other, "SMTP", true)
+			f.first().keep(other, "SMTP", true)
 			mend := set(f.org.Objects("AuthConfig")[0], "CurrentCertificateThumbprint",
 				certificate.Thumbprint(other.cert))
-			return func() { f.authCertificates[0] = old; mend() }
+			return mend
 		}, "AADSTS700027", ""},
 		"auth certificate missing": {func() func() {
 			return set(f.org.Objects("AuthConfig")[0], "CurrentCertificateThumbprint", strings.Repeat("A", 40))
@@ -496,7 +495,7 @@ func TestWhatBuildsKnow(t *testing.T) {
 		"Version 15.0 (Build 2562.1)":  {false, false},
 		"odd":                          {false, false},
 	} {
-		f := &forest{build: build}
+		f := &exchangeServer{build: build, site: &forestSite{forest: &forest{}}}
 		if got := [2]bool{f.knowsApplication(), f.knowsGraph()}; got != want {
 			t.Errorf("%s: %v, want %v", build, got, want)
 		}
@@ -578,7 +577,7 @@ func TestPasswordsBelongToADomain(t *testing.T) {
 func TestVirtualDirectoryDecides(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
-	web := f.web(http.NotFoundHandler())
+	web := f.first().web(http.NotFoundHandler())
 	offers := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(link.ConnContext(t.Context(), nil), "POST", "https://"+f.mail+path, nil)
@@ -642,7 +641,7 @@ func TestLookupsFollowRecipients(t *testing.T) {
 func TestWebServicesTakeSOAP(t *testing.T) {
 	f := start(t).contoso()
 	f.passwords["anna"] = "secret"
-	web := f.web(http.NotFoundHandler())
+	web := f.first().web(http.NotFoundHandler())
 	ask := func(kind string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><GetServerTimeZones xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body></s:Envelope>`
@@ -706,7 +705,7 @@ func TestCertificatesAreImported(t *testing.T) {
 	run(t, f.org, "Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate",
 		time.Now().Format(time.RFC3339), "Force", true)
 	run(t, f.org, "Set-AuthConfig", "PublishCertificate", true)
-	key, err := f.signingKey()
+	key, err := f.first().signingKey()
 	if err != nil || !key.cert.Equal(next.cert) {
 		t.Errorf("signs with %v, %v", key, err)
 	}

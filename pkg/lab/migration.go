@@ -15,7 +15,7 @@ import (
 // moveProxy is the replication proxy behind the web services directory. It is there when the
 // directory says so. The lab moves no mailbox.
 func (f *forestSite) moveProxy(w http.ResponseWriter, r *http.Request) {
-	if !f.org.Objects("WebServicesVirtualDirectory")[0].Bool("MRSProxyEnabled") {
+	if !f.at(r.Context()).directory("WebServicesVirtualDirectory").Bool("MRSProxyEnabled") {
 		http.NotFound(w, r)
 		return
 	}

@@ -83,6 +83,63 @@ func (s *servers) listen(names ...string) (net.Listener, error) {
 	return l, nil
 }
 
+// share is the part of a load balancer's connections that one server gets.
+type share struct {
+	net.Listener
+	connections chan net.Conn
+	done        chan struct{}
+	once        sync.Once
+}
+
+func (s *share) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.connections:
+		return c, nil
+	case <-s.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (s *share) Close() error {
+	s.once.Do(func() { close(s.done) })
+	return s.Listener.Close()
+}
+
+// balance leads names to n servers in turn, connection by connection, as a load balancer without
+// affinity does. It asks skip which servers it takes for dead.
+func (s *servers) balance(n int, skip func(i int) bool, names ...string) ([]net.Listener, error) {
+	l, err := s.listen(names...)
+	if err != nil {
+		return nil, err
+	}
+	shares, out := make([]*share, n), make([]net.Listener, n)
+	for i := range shares {
+		shares[i] = &share{Listener: l, connections: make(chan net.Conn), done: make(chan struct{})}
+		out[i] = shares[i]
+	}
+	s.queue(func() error {
+		for turn := 0; ; turn++ {
+			c, err := l.Accept()
+			if err != nil {
+				return err
+			}
+			to := shares[turn%n]
+			for i := range n {
+				if !skip((turn + i) % n) {
+					to = shares[(turn+i)%n]
+					break
+				}
+			}
+			select {
+			case to.connections <- c:
+			case <-to.done:
+				c.Close()
+			}
+		}
+	}, func() { l.Close() })
+	return out, nil
+}
+
 type connContext func(context.Context, net.Conn) context.Context
 
 // serveTLS serves virtual hosts on one port, in place of 443. SNI and Host select the virtual host.
@@ -97,6 +154,12 @@ func (s *servers) serveTLS(hosts map[string]virtualHost, c connContext) error {
 	if err != nil {
 		return err
 	}
+	s.serveTLSAt(l, hosts, c)
+	return nil
+}
+
+// serveTLSAt is serveTLS at a listener.
+func (s *servers) serveTLSAt(l net.Listener, hosts map[string]virtualHost, c connContext) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
@@ -110,7 +173,34 @@ func (s *servers) serveTLS(hosts map[string]virtualHost, c connContext) error {
 		},
 	}
 	s.serve(tls.NewListener(l, config), byHost(hosts), c)
-	return nil
+}
+
+// listenEach opens a port at each Exchange server of the forest under its own name, and the published
+// names in front of them all.
+func (f *forestSite) listenEach(port string, published ...string) ([][]net.Listener, error) {
+	out := make([][]net.Listener, len(f.exchange))
+	if len(f.exchange) == 1 {
+		l, err := f.listen(append(published, f.first().host+":"+port)...)
+		out[0] = []net.Listener{l}
+		return out, err
+	}
+	for i, s := range f.exchange {
+		l, err := f.listen(s.host + ":" + port)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = []net.Listener{l}
+	}
+	if len(published) == 0 {
+		return out, nil
+	}
+	shares, err := f.balance(len(f.exchange), func(i int) bool {
+		return slices.Contains(f.network.silent, f.exchange[i].host+":"+port)
+	}, published...)
+	for i := range shares {
+		out[i] = append(out[i], shares[i])
+	}
+	return out, err
 }
 
 // serveHTTP serves a handler on a port, in place of port 80 of the hosts.

@@ -2,8 +2,8 @@ package lab
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
@@ -33,42 +33,72 @@ func (p *premise) address(address string) mail.Address {
 	return mail.Address{Known: true, Here: r.here, Primary: r.primary, Target: r.target}
 }
 
-// raiseMail opens port 25 of the forest's server.
+// raiseMail opens port 25 of the forest's servers.
 func (f *forestSite) raiseMail(l *Lab) error {
-	names := []string{f.mail + ":25", f.server + ":25"}
-	config := mail.Config{
-		Organization: f.org, Host: f.server, Build: f.dotted(),
-		Certificates: f.held, Find: f.premise.address, Now: l.now, Alter: f.inspect,
-	}
-	if e := f.edge; e != nil {
-		names = names[1:] // mail from outside arrives at the Edge server
+	published := []string{f.mail + ":25"}
+	inspect := f.inspect
+	if f.edge != nil {
+		published, inspect = nil, nil // mail from outside arrives at the Edge server
 		if err := f.raiseEdge(l); err != nil {
 			return err
 		}
-		trusted := f.serverCertificate.tls()
-		config.Alter, config.Trusts, config.Trusted = nil, sameAs(e.own), &trusted
-		config.EdgeHost = func(server string) string {
-			if strings.EqualFold(server, e.name) {
-				return e.host
-			}
-			return ""
-		}
 	}
-	listener, err := f.listen(names...)
+	boxes := &mail.Mailboxes{}
+	listeners, err := f.listenEach("25", published...)
 	if err != nil {
 		return err
 	}
-	f.post = mail.New(config)
+	for i, s := range f.exchange {
+		trusted := s.own.tls()
+		s.post = mail.New(mail.Config{
+			Organization: f.org, Host: s.host, Build: s.dotted(), Certificates: s.heldTLS, Find: f.premise.address,
+			Now: l.now, Alter: inspect, Mailboxes: boxes, Trusts: f.trusts, Trusted: &trusted, Peer: f.transportHost,
+			At: f.transportOf, Home: func(address string) *mail.Transport {
+				if home := f.homeOf(f.premise.address(address).Primary); home != nil {
+					return home.post
+				}
+				return nil
+			},
+		})
+		for _, listener := range listeners[i] {
+			f.queue(func() error { return s.post.Serve(listener) }, func() { listener.Close(); s.post.Close() })
+		}
+	}
+	f.post = f.first().post
 	f.premise.post = f.post
-	f.queue(func() error { return f.post.Serve(listener) }, func() { listener.Close(); f.post.Close() })
 	return nil
 }
 
-// dotted is the build of the forest's server as 15.2.2562.17.
-func (f *forest) dotted() string {
-	var b [4]int
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &b[0], &b[1], &b[2], &b[3])
-	return fmt.Sprintf("%d.%d.%d.%d", b[0], b[1], b[2], b[3])
+// trusts recognizes the certificates by which transport servers of the organization know each other.
+func (f *forestSite) trusts(c *x509.Certificate) bool {
+	if f.edge != nil && sameAs(f.edge.own)(c) {
+		return true
+	}
+	return slices.ContainsFunc(f.exchange, func(s *exchangeServer) bool { return sameAs(s.own)(c) })
+}
+
+// transportHost is the host of a transport server by its name; empty: there is none.
+func (f *forestSite) transportHost(name string) string {
+	if e := f.edge; e != nil && strings.EqualFold(name, e.name) {
+		return e.host
+	}
+	if s := f.serverNamed(name); s != nil {
+		return s.host
+	}
+	return ""
+}
+
+// transportOf is the transport that a cmdlet about messages reads: of the server in its identity, or
+// that it names, or that runs it.
+func (f *forestSite) transportOf(c organization.Call) (*mail.Transport, error) {
+	name := c.Server()
+	if identity, ok := c.Parameters["Identity"].(string); ok {
+		name, _, _ = strings.Cut(identity, `\`)
+	}
+	if s := f.serverNamed(name); s != nil {
+		return s.post, nil
+	}
+	return nil, refusedCertificate(c, "The Exchange server '%s' wasn't found.", name)
 }
 
 // public is the address by which the forest's servers leave for the internet.
@@ -76,17 +106,6 @@ func (f *forest) public() netip.Addr {
 	h := fnv.New32a()
 	h.Write([]byte(f.name))
 	return netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + h.Sum32()%250)}) // of documentation
-}
-
-// held are the certificates whose keys the server has.
-func (f *forestSite) held() []tls.Certificate {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out := []tls.Certificate{f.transport.tls()}
-	for _, c := range f.authCertificates {
-		out = append(out, c.tls())
-	}
-	return out
 }
 
 // mailDomains are the domains for which Exchange Online has a mail server.
@@ -140,8 +159,9 @@ func (t *tenantSite) raiseMail(l *Lab) error {
 // certificateName is how connectors name a certificate.
 func certificateName(c *issued) string { return certificate.IdentifierOf(c.cert).String() }
 
-// frontend is the connector at which the forest's server takes mail from everywhere.
-func (f *forestSite) frontend() *organization.Record {
-	server := strings.ToUpper(firstLabel(f.server))
-	return f.org.Object("ReceiveConnector", server+`\Default Frontend `+server)
+// frontend is the connector at which the forest's first server takes mail from everywhere.
+func (f *forestSite) frontend() *organization.Record { return f.first().frontend() }
+
+func (s *exchangeServer) frontend() *organization.Record {
+	return s.site.org.Object("ReceiveConnector", s.name()+`\Default Frontend `+s.name())
 }

@@ -44,7 +44,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Host: f.server,
 		Fetch: l.fetch, Clock: l.now, Account: f.canonical,
 	})
-	if !f.knowsGraph() {
+	if !f.first().knowsGraph() {
 		f.org.Deny("New-AuthServer", "GraphBaseUrl")
 		f.org.Deny("Set-AuthServer", "GraphBaseUrl")
 	}
@@ -57,7 +57,8 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	f.premise.token = func(ctx context.Context, _, domain string) (string, error) {
 		return f.onPremisesToken(ctx, exchangeResource, domain)
 	}
-	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
+	f.org.Handle("Test-OAuthConnectivity", f.runs(f.premise.testOAuth))
+	f.org.OnChange(f.distributes)
 	f.org.Handle("Get-ManagementRoleAssignment", f.roleAssignments)
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
 	f.org.Handle("Get-CASMailbox", f.premise.getCASMailbox)
@@ -97,8 +98,6 @@ func (f *forestSite) raise(l *Lab) (err error) {
 			return link.ErrAccess
 		}
 		return nil
-	}, Caller: func(c psrp.Caller) (organization.Caller, error) {
-		return organization.Caller{User: c.User, ReadOnly: f.viewOnly}, nil
 	}}
 	if l.keytab != "" {
 		keys, err := os.ReadFile(l.keytab)
@@ -109,38 +108,72 @@ func (f *forestSite) raise(l *Lab) (err error) {
 			return fmt.Errorf("keytab %s: %w", l.keytab, err)
 		}
 	}
-	shell := f.org.PowerShell(authentication)
+	names := []string{f.mail, f.autodiscover}
+	if f.website != nil {
+		names = append(names, f.domain)
+	}
+	secured, err := f.listenEach("443", onPort("443", names)...)
+	if err != nil {
+		return err
+	}
+	open, err := f.listenEach("80", onPort("80", names[:2])...)
+	if err != nil {
+		return err
+	}
+	for i, s := range f.exchange {
+		s.serveWeb(authentication, secured[i], open[i])
+	}
+	return nil
+}
+
+func onPort(port string, hosts []string) (out []string) {
+	for _, host := range hosts {
+		out = append(out, host+":"+port)
+	}
+	return out
+}
+
+// serveWeb serves the web services and remote PowerShell of a server.
+func (s *exchangeServer) serveWeb(a organization.Authentication, secured, open []net.Listener) {
+	f := s.site
+	a.Caller = func(c psrp.Caller) (organization.Caller, error) {
+		return organization.Caller{User: c.User, ReadOnly: f.viewOnly, Host: s.host}, nil
+	}
+	shell := f.org.PowerShell(a)
 	if f.typed {
 		shell.Plain = shell.Full
 	}
 	connContext := func(ctx context.Context, c net.Conn) context.Context {
 		return shell.ConnContext(link.ConnContext(ctx, c), c)
 	}
-	web := f.web(shell)
-	hosts := map[string]virtualHost{f.server: {f.serverCertificate, web}}
+	web := s.web(shell)
+	hosts := map[string]virtualHost{s.host: {s.own, web}}
 	published := web
 	if f.device != nil {
 		published = f.device(published)
 	}
 	for _, host := range []string{f.mail, f.autodiscover} {
-		hosts[host] = virtualHost{f.transport, published}
+		hosts[host] = virtualHost{s.transport(), published}
 	}
 	if f.website != nil {
-		hosts[f.domain] = virtualHost{f.transport, f.website}
+		hosts[f.domain] = virtualHost{s.transport(), f.website}
 	}
-	if err := f.serveTLS(hosts, connContext); err != nil {
-		return err
+	for _, l := range secured {
+		f.serveTLSAt(l, hosts, connContext)
 	}
 	// Port 80: remote PowerShell with sealed messages, and the redirect that autodiscover clients
 	// look for.
 	redirect := autodiscover.Redirect("https://" + f.autodiscover + "/autodiscover/autodiscover.xml")
-	return f.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(strings.ToLower(r.URL.Path), "/powershell") {
 			shell.ServeHTTP(w, r)
 			return
 		}
 		redirect.ServeHTTP(w, r)
-	}), connContext, f.server, f.mail, f.autodiscover)
+	})
+	for _, l := range open {
+		f.serve(l, plain, connContext)
+	}
 }
 
 // raise builds the tenant's hosts.
@@ -167,7 +200,7 @@ func (t *tenantSite) raise(l *Lab) error {
 	}
 	t.premise = &premise{
 		name: "online", org: t.org, now: l.now, token: t.token,
-		published: func() string { return exchangeResource + "/EWS/Exchange.asmx" },
+		published: func(context.Context) string { return exchangeResource + "/EWS/Exchange.asmx" },
 	}
 	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)
 	t.org.Handle("Get-Recipient", t.premise.getRecipient)
@@ -209,7 +242,7 @@ func (l *Lab) fetch(ctx context.Context, address string) ([]byte, error) {
 
 // askGraph asks Microsoft Graph for a calendar, when the override that routes lookups there is on.
 func (f *forestSite) askGraph(ctx context.Context, address string, w ews.Window) ([]ews.Event, bool, error) {
-	if !f.knowsGraph() || !f.overridden("SettingOverride", "RouteThroughMSGraph") {
+	if s := f.at(ctx); !s.knowsGraph() || !s.overridden("SettingOverride", "RouteThroughMSGraph") {
 		return nil, false, nil
 	}
 	for _, s := range f.org.Objects("AuthServer") {

@@ -114,7 +114,7 @@ func (l *Lab) register(names ...string) {
 
 // share uploads the forest's auth certificate to the application that all organizations shared.
 func (l *Lab) share(f *forestSite) {
-	cert := f.authCertificates[0].cert
+	cert := f.authCertificate.cert
 	l.ofExchangeOnline(func(p *entra.ServicePrincipal) {
 		p.KeyCredentials = append(p.KeyCredentials, entra.KeyCredential{
 			CustomKeyIdentifier: certificate.Thumbprint(cert), KeyID: stableGUID("shared key " + f.guid),
@@ -138,16 +138,16 @@ func (l *Lab) ofExchangeOnline(f func(*entra.ServicePrincipal)) {
 // names and values, as published logs show them. What it does over HTTP is not among the cmdlets.
 // The migration endpoint is left out: it needs the credential of a person.
 func (l *Lab) wizard(f *forestSite) []step {
-	server := strings.ToUpper(firstLabel(f.server))
+	servers := f.serverNames()
 	there, id := l.tenant.org.Objects("OrganizationConfig")[0].String("Guid"),
 		certificate.IdentifierOf(f.transport.cert).String()
 	toCloud, toHere := "On-premises to O365 - "+there, "O365 to On-premises - "+f.guid
 	inbound, outbound := "Inbound from "+f.guid, "Outbound to "+f.guid
-	sending, receiving, edges, sources := any([]string{server}), any([]string{server}), any(nil), []string{server}
+	sending, receiving, edges, sources := any(servers), any(servers), any(nil), servers
 	if e := f.edge; e != nil {
 		sending, receiving, edges, sources = nil, nil, []string{e.name}, []string{e.name}
 	}
-	return []step{
+	steps := []step{
 		{false, "New-HybridConfiguration", nil},
 		{false, "Set-HybridConfiguration", parameters{"ClientAccessServers": nil, "ExternalIPAddresses": nil,
 			"Domains": []string{f.domain}, "OnPremisesSmartHost": f.mail, "TLSCertificateName": id,
@@ -187,14 +187,19 @@ func (l *Lab) wizard(f *forestSite) []step {
 			"SourceTransportServers": sources, "SmartHosts": nil, "TLSAuthLevel": "DomainValidation",
 			"DomainSecureEnabled": false, "TLSDomain": "mail.protection.outlook.com", "CloudServicesMailEnabled": true,
 			"TLSCertificateName": id}},
-		{false, "Set-ReceiveConnector", parameters{"Identity": server + `\Default Frontend ` + server,
+	}
+	for _, s := range f.exchange {
+		steps = append(steps, step{false, "Set-ReceiveConnector", parameters{
+			"Identity":      s.frontend().String("Server") + `\` + s.frontend().String("Name"),
 			"AuthMechanism": "Tls, Integrated, BasicAuth, BasicAuthRequireTLS, ExchangeServer",
-			"Bindings":      []string{"[::]:25", "0.0.0.0:25"}, "Fqdn": f.server,
+			"Bindings":      []string{"[::]:25", "0.0.0.0:25"}, "Fqdn": s.host,
 			"PermissionGroups": "AnonymousUsers, ExchangeServers, ExchangeLegacyServers",
 			"RemoteIPRanges": []string{"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 				"0.0.0.0-255.255.255.255"}, "RequireTLS": false,
 			"TLSDomainCapabilities": []string{"mail.protection.outlook.com:AcceptCloudServicesMail"},
-			"TLSCertificateName":    id, "TransportRole": "FrontendTransport"}},
+			"TLSCertificateName":    id, "TransportRole": "FrontendTransport"}})
+	}
+	return append(steps, []step{
 		{true, "New-InboundConnector", parameters{"Name": inbound, "CloudServicesMailEnabled": true,
 			"ConnectorSource": "HybridWizard", "ConnectorType": "OnPremises", "RequireTLS": true,
 			"SenderDomains": []string{"*"}, "SenderIPAddresses": nil, "RestrictDomainsToIPAddresses": false,
@@ -222,7 +227,15 @@ func (l *Lab) wizard(f *forestSite) []step {
 			"AuthMetadataUrl": "https://login.windows.net/" + tenantDomain +
 				"/federationmetadata/2007-06/federationmetadata.xml"}},
 		{true, "Set-OnPremisesOrganization", parameters{"Identity": f.guid, "Comment": wizardComment(f.domain, true)}},
+	}...)
+}
+
+// serverNames are the names of the forest's Exchange servers.
+func (f *forestSite) serverNames() (out []string) {
+	for _, s := range f.exchange {
+		out = append(out, s.name())
 	}
+	return out
 }
 
 // wizardComment is what the wizard writes about its run: elements without a root, as UTF-16,
@@ -249,9 +262,8 @@ func wizardComment(domain string, succeeded bool) string {
 // manual is what an administrator made with the names of Microsoft's procedures and with names of
 // their own. The lists also hold what hybrid does not need.
 func (l *Lab) manual(f *forestSite) []step {
-	server := strings.ToUpper(firstLabel(f.server))
 	id := certificate.IdentifierOf(f.transport.cert)
-	return []step{
+	steps := []step{
 		{false, "New-AuthServer", parameters{"Name": "MicrosoftAzureACS",
 			"AuthMetadataUrl": "https://accounts.accesscontrol.windows.net/" + tenantDomain + "/metadata/json/1"}},
 		{false, "New-AuthServer", parameters{"Name": "evoSTS", "Type": "AzureAD",
@@ -281,10 +293,8 @@ func (l *Lab) manual(f *forestSite) []step {
 		{false, "New-SendConnector", parameters{"Name": "To the cloud", "Fqdn": f.mail, "RequireTLS": true,
 			"AddressSpaces": []string{"smtp:" + coexistenceDomain + ";5"}, "DNSRoutingEnabled": true,
 			"TlsAuthLevel": "DomainValidation", "TlsDomain": "mail.protection.outlook.com",
-			"SourceTransportServers": []string{server},
+			"SourceTransportServers": f.serverNames(),
 			"TlsCertificateName":     "<i>" + id.Issuer + "<s>" + id.Subject}},
-		{false, "Set-ReceiveConnector", parameters{"Identity": server + `\Default Frontend ` + server,
-			"TlsDomainCapabilities": []string{"partner.example:AcceptOorgProtocol"}}},
 		{true, "New-InboundConnector", parameters{"Name": "From " + f.name, "ConnectorType": "OnPremises",
 			"SenderDomains": []string{f.domain}, "RequireTls": true,
 			"TlsSenderCertificateName": f.transport.cert.Subject.CommonName}},
@@ -292,4 +302,10 @@ func (l *Lab) manual(f *forestSite) []step {
 			"RecipientDomains": []string{f.domain, "old." + f.domain}, "SmartHosts": []string{f.mail},
 			"TlsSettings": "DomainValidation", "TlsDomain": f.mail, "UseMxRecord": false}},
 	}
+	for _, s := range f.exchange {
+		steps = append(steps, step{false, "Set-ReceiveConnector", parameters{
+			"Identity":              s.frontend().String("Server") + `\` + s.frontend().String("Name"),
+			"TlsDomainCapabilities": []string{"partner.example:AcceptOorgProtocol"}}})
+	}
+	return steps
 }

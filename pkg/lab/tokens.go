@@ -28,11 +28,11 @@ const (
 // Online has refused every token of that application since October 2025. domain is the domain of
 // the lookup; "" when the token is not for a lookup.
 func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain string) (string, error) {
-	key, err := f.signingKey()
+	key, err := f.at(ctx).signingKey()
 	if err != nil {
 		return "", err
 	}
-	application, realm := f.dedicatedApplication(domain)
+	application, realm := f.at(ctx).dedicatedApplication(domain)
 	if application == "" {
 		return "", errors.New("the request failed with HTTP status 403: Forbidden. The token identifies the shared " +
 			"application " + exchangeOnlineAppID + ", which may not call this service any more")
@@ -52,20 +52,17 @@ func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain strin
 
 // signingKey returns the auth certificate that Get-AuthConfig names. This server must have it with
 // its key, and it must be valid.
-func (f *forestSite) signingKey() (*issued, error) {
-	f.mu.Lock()
-	held := slices.Clone(f.authCertificates)
-	f.mu.Unlock()
-	for _, c := range f.org.Objects("AuthConfig") {
+func (s *exchangeServer) signingKey() (*issued, error) {
+	for _, c := range s.site.org.Objects("AuthConfig") {
 		thumbprint := c.String("CurrentCertificateThumbprint")
-		for _, have := range held {
+		for _, have := range s.held() {
 			if !strings.EqualFold(certificate.Thumbprint(have.cert), thumbprint) {
 				continue
 			}
-			if now := f.now(); now.After(have.cert.NotAfter) || now.Before(have.cert.NotBefore) {
+			if now := s.now(); now.After(have.cert.NotAfter) || now.Before(have.cert.NotBefore) {
 				continue
 			}
-			if f.installed(thumbprint) {
+			if s.stored(thumbprint) != nil {
 				return have, nil
 			}
 		}
@@ -74,59 +71,31 @@ func (f *forestSite) signingKey() (*issued, error) {
 	return nil, errors.New("Missing signing certificate")
 }
 
-// installed reports whether the server's certificate store has a certificate.
-func (f *forestSite) installed(thumbprint string) bool {
-	for _, c := range f.org.Objects("ExchangeCertificate") {
-		if strings.EqualFold(c.String("Thumbprint"), thumbprint) {
-			return true
-		}
-	}
-	return false
-}
-
 // dedicatedApplication is the application that the tenant's auth server names, when the setting
 // override switches it on. It is "" when Exchange uses the shared application, which an old build
 // does silently. An auth server applies to the domains in its DomainName.
-func (f *forestSite) dedicatedApplication(domain string) (application, realm string) {
-	if !f.knowsApplication() || !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
+func (s *exchangeServer) dedicatedApplication(domain string) (application, realm string) {
+	if !s.knowsApplication() || !s.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
 		return "", ""
 	}
-	for _, s := range f.org.Objects("AuthServer") {
-		id := s.String("ApplicationIdentifier")
-		stands := domain == "" || slices.ContainsFunc(s.Strings("DomainName"),
+	for _, a := range s.site.org.Objects("AuthServer") {
+		id := a.String("ApplicationIdentifier")
+		stands := domain == "" || slices.ContainsFunc(a.Strings("DomainName"),
 			func(d string) bool { return strings.EqualFold(d, domain) })
-		if id != "" && stands && s.Bool("Enabled") && s.String("Type") == "AzureAD" {
-			return id, s.String("Realm")
+		if id != "" && stands && a.Bool("Enabled") && a.String("Type") == "AzureAD" {
+			return id, a.String("Realm")
 		}
 	}
 	return "", ""
 }
 
-// knowsApplication reports whether the server's cumulative update has or contains the hotfix update
-// of April 2025. knowsGraph does the same for that of May 2026. The lab assumes that all updates
-// for a cumulative update are installed, though AdminDisplayVersion does not show them.
-func (f *forest) knowsApplication() bool {
-	v := f.version()
-	return slices.Contains([][3]int{{15, 2, 1748}, {15, 2, 1544}, {15, 1, 2507}}, v) || f.knowsGraph()
-}
-
-func (f *forest) knowsGraph() bool {
-	v := f.version()
-	return v[0] == 15 && v[1] == 2 && v[2] >= 2562
-}
-
-func (f *forest) version() (v [3]int) {
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d", &v[0], &v[1], &v[2])
-	return v
-}
-
 // overridden reports whether a setting override switches a feature on for this server. When several
 // overrides name the server, it falls back to the default: off.
-func (f *forestSite) overridden(component, section string) bool {
+func (s *exchangeServer) overridden(component, section string) bool {
 	var found []*organization.Record
-	for _, o := range f.org.Objects("SettingOverride") {
+	for _, o := range s.site.org.Objects("SettingOverride") {
 		if strings.EqualFold(o.String("ComponentName"), component) &&
-			strings.EqualFold(o.String("SectionName"), section) && f.named(o) {
+			strings.EqualFold(o.String("SectionName"), section) && s.named(o) {
 			found = append(found, o)
 		}
 	}
@@ -136,15 +105,14 @@ func (f *forestSite) overridden(component, section string) bool {
 }
 
 // named reports whether a setting override applies to this server, by name and by build.
-func (f *forestSite) named(o *organization.Record) bool {
+func (s *exchangeServer) named(o *organization.Record) bool {
 	list := o.Strings("Server")
-	if len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool {
-		return strings.EqualFold(firstLabel(s), firstLabel(f.server))
+	if len(list) > 0 && !slices.ContainsFunc(list, func(name string) bool {
+		return strings.EqualFold(firstLabel(name), s.name())
 	}) {
 		return false
 	}
-	var own [4]int
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &own[0], &own[1], &own[2], &own[3])
+	own := s.numbers()
 	for property, side := range map[string]int{"MinVersion": -1, "MaxVersion": 1} {
 		var limit [4]int
 		if _, err := fmt.Sscanf(o.String(property), "%d.%d.%d.%d", &limit[0], &limit[1], &limit[2],
@@ -176,7 +144,7 @@ func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.
 			return oauth.Token{}, err
 		}
 		token, err := oauth.Verifier{
-			Keys: keys, Issuers: []string{issuer}, Audiences: f.audiences(host), Now: f.now,
+			Keys: keys, Issuers: []string{issuer}, Audiences: f.audiences(host), Now: f.at(ctx).now,
 		}.Verify(presented)
 		if err != nil {
 			return oauth.Token{}, err
@@ -268,7 +236,7 @@ func (f *forestSite) challenge(*http.Request) []string {
 // certificate.
 func (f *forestSite) metadata(w http.ResponseWriter, r *http.Request) {
 	document := oauth.ExchangeMetadata(exchangeOnlineAppID, f.domain,
-		"https://"+hostOf(r)+"/autodiscover/metadata/json/1", f.authCertificates[0].cert)
+		"https://"+hostOf(r)+"/autodiscover/metadata/json/1", f.authCertificate.cert)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(document) // an error means that the client has gone
 }

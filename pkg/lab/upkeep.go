@@ -1,10 +1,8 @@
 package lab
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 )
@@ -20,44 +18,21 @@ var components = map[string]string{
 	"ProvisioningRps": "Inactive",
 }
 
-// serverName is the name of the forest's Exchange server.
-func (f *forest) serverName() string { return strings.ToUpper(firstLabel(f.server)) }
-
 // upkeep makes the objects of a server that work goes on at: its components, its database, its
 // other virtual directories.
-func (f *forestSite) upkeep() {
-	o, name := f.org, f.serverName()
+func (s *exchangeServer) upkeep() {
+	o, name, f := s.site.org, s.name(), s.site
 	for _, component := range slices.Sorted(maps.Keys(components)) {
-		o.Seed("ServerComponentState", "Name", name+" "+component, "Server", name, "ServerFqdn", f.server, "Component",
+		o.Seed("ServerComponentState", "Name", name+" "+component, "Server", name, "ServerFqdn", s.host, "Component",
 			component, "State", components[component])
 	}
-	o.Seed("MailboxDatabase", "Name", "DB1", "Server", name, "Mounted", true)
-	o.Seed("OwaVirtualDirectory", "Server", name, "InternalUrl", "https://"+f.server+"/owa", "ExternalUrl",
+	o.Seed("MailboxDatabase", "Name", s.mailboxDatabase(), "Server", name, "Mounted", true)
+	o.Seed("OwaVirtualDirectory", "Server", name, "InternalUrl", "https://"+s.host+"/owa", "ExternalUrl",
 		"https://"+f.mail+"/owa")
 	o.Seed("ActiveSyncVirtualDirectory", "Server", name, "InternalUrl",
-		"https://"+f.server+"/Microsoft-Server-ActiveSync", "ExternalUrl",
+		"https://"+s.host+"/Microsoft-Server-ActiveSync", "ExternalUrl",
 		"https://"+f.mail+"/Microsoft-Server-ActiveSync")
-	o.Seed("ThrottlingPolicy", "Name", "GlobalThrottlingPolicy_"+f.guid, "ThrottlingPolicyScope", "Global")
 	o.Seed("TransportService", "Name", name, "InternalTransportCertificateThumbprint",
-		certificate.Thumbprint(f.serverCertificate.cert))
-	f.store(f.serverCertificate, "SMTP", false)
-}
-
-// fullBuild is the installed build, as the web services show it.
-func (f *forestSite) fullBuild() string {
-	switch {
-	case f.securityUpdate != "":
-		return f.securityUpdate
-	case f.build == build:
-		return latest
-	}
-	var n [4]int
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &n[0], &n[1], &n[2], &n[3])
-	return fmt.Sprintf("%d.%d.%d.%d", n[0], n[1], n[2], n[3])
-}
-
-// off reports whether a component of the server takes no requests.
-func (f *forestSite) off(component string) bool {
-	r := f.org.Object("ServerComponentState", f.serverName()+" "+component)
-	return r != nil && r.String("State") != "Active"
+		certificate.Thumbprint(s.own.cert))
+	s.store(s.own, "SMTP", false)
 }

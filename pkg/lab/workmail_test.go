@@ -70,7 +70,7 @@ func TestWorkMailInteroperability(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			provider := map[string]any{"EwsEndpoint": f.published(), "EwsUsername": f.name + `\` + svcExchange,
+			provider := map[string]any{"EwsEndpoint": f.published(t.Context()), "EwsUsername": f.name + `\` + svcExchange,
 				"EwsPassword": secret.NewValue(f.passwords[svcExchange])}
 			if err := api.Run(ctx, "CreateAvailabilityConfiguration", map[string]any{"DomainName": f.domain,
 				"EwsProvider": provider}); err != nil {

@@ -22,7 +22,7 @@ type forest struct {
 	organization string // Exchange organization name
 	guid         string // objectGUID of the Exchange organization container
 	controller   string
-	server       string // Mailbox server
+	server       string // first Mailbox server
 	mail         string // published namespace: EWS and SMTP
 	autodiscover string
 	build        string // as AdminDisplayVersion prints it

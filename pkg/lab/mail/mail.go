@@ -53,9 +53,17 @@ type Config struct {
 	// what this one shows to them.
 	Trusts  func(*x509.Certificate) bool
 	Trusted *tls.Certificate
-	// EdgeHost is the host of an Edge server by the name of the server; empty: there is none.
-	EdgeHost func(server string) string
-	Retry    time.Duration // pause before a message is sent again; five seconds when 0
+	// Peer is the host of another transport server of the organization by its name; empty: there is
+	// none. nil: the organization has no other.
+	Peer func(server string) string
+	// At is the transport of the server that a cmdlet is about; nil: this one.
+	At func(c organization.Call) (*Transport, error)
+	// Home is the transport of the server with a recipient's mailbox: what arrives for the recipient
+	// is handed to it. nil: this one.
+	Home func(address string) *Transport
+	// Mailboxes are those of the organization, which its servers share; nil: of this server alone.
+	Mailboxes *Mailboxes
+	Retry     time.Duration // pause before a message is sent again; five seconds when 0
 }
 
 // Edge is an Edge server: it hands on what it takes, and has its connectors and domains from the
@@ -83,11 +91,17 @@ type Transport struct {
 	wait sync.WaitGroup
 
 	mu     sync.Mutex
-	number int
-	inbox  map[string][]Message // by primary address, in lower case
+	number int // of queues
 	events []event
 	queues map[string]*queue // of what waits, by next hop
 	closed bool
+}
+
+// Mailboxes hold the messages that arrived. The zero value is empty.
+type Mailboxes struct {
+	mu     sync.Mutex
+	number int
+	inbox  map[string][]Message // by primary address, in lower case
 }
 
 // side is what Exchange on-premises and Exchange Online do differently.
@@ -140,7 +154,10 @@ func New(c Config) *Transport {
 	if c.Retry == 0 {
 		c.Retry = 5 * time.Second
 	}
-	t := &Transport{Config: c, inbox: map[string][]Message{}, queues: map[string]*queue{}}
+	if c.Mailboxes == nil {
+		c.Mailboxes = &Mailboxes{}
+	}
+	t := &Transport{Config: c, queues: map[string]*queue{}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	switch {
 	case c.Organization == nil:
@@ -188,6 +205,7 @@ func (t *Transport) Submit(from string, to []string, subject, body string) (id s
 	if !sender.Here {
 		return "", fmt.Errorf("%s has no mailbox here", from)
 	}
+	t = t.home(sender.Primary)
 	id = "<" + rand.Text() + "@" + t.Host + ">"
 	h := Header{}
 	h.Set("Received", t.receivedLine(t.Host, nil))
@@ -210,10 +228,11 @@ func (t *Transport) Submit(from string, to []string, subject, body string) (id s
 
 // Inbox lists the messages of a mailbox with a subject; all with "".
 func (t *Transport) Inbox(address, subject string) []Message {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	b := t.Mailboxes
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	var out []Message
-	for _, m := range t.inbox[strings.ToLower(t.Find(address).Primary)] {
+	for _, m := range b.inbox[strings.ToLower(t.Find(address).Primary)] {
 		if subject == "" || m.Subject == subject {
 			out = append(out, m)
 		}
@@ -223,12 +242,23 @@ func (t *Transport) Inbox(address, subject string) []Message {
 
 // Delete removes a message of a mailbox; found is false when there is none.
 func (t *Transport) Delete(address, id string) (found bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	b := t.Mailboxes
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	key := strings.ToLower(t.Find(address).Primary)
-	before := len(t.inbox[key])
-	t.inbox[key] = slices.DeleteFunc(t.inbox[key], func(m Message) bool { return m.ID == id })
-	return len(t.inbox[key]) < before
+	before := len(b.inbox[key])
+	b.inbox[key] = slices.DeleteFunc(b.inbox[key], func(m Message) bool { return m.ID == id })
+	return len(b.inbox[key]) < before
+}
+
+// home is the transport that carries what arrives for an address.
+func (t *Transport) home(address string) *Transport {
+	if t.Home != nil {
+		if h := t.Home(address); h != nil {
+			return h
+		}
+	}
+	return t
 }
 
 // queued is a message on its way.
@@ -264,6 +294,9 @@ func (t *Transport) take(m smtp.Message) string {
 		t.judge(&h, v)
 	}
 	q.header, q.internal = h, v.internal
+	if len(m.To) > 0 {
+		t = t.home(m.To[0]) // the front end of one server passes it to the transport of another one
+	}
 	t.record(event{id: "RECEIVE", source: "SMTP", connector: v.connector, client: m.Hello, tls: m.TLS}, q, m.To...)
 	t.forward(q, m.To)
 	return ""
@@ -448,11 +481,15 @@ func (t *Transport) accepted(domain string) *organization.Record {
 }
 
 func (t *Transport) store(m queued, mailbox string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.number++
+	b := t.Mailboxes
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.number++
+	if b.inbox == nil {
+		b.inbox = map[string][]Message{}
+	}
 	key := strings.ToLower(mailbox)
-	t.inbox[key] = append(t.inbox[key], Message{ID: fmt.Sprintf("AAMkMail%04d", t.number), From: m.from,
+	b.inbox[key] = append(b.inbox[key], Message{ID: fmt.Sprintf("AAMkMail%04d", b.number), From: m.from,
 		Subject: m.subject,
 		Header:  m.header, Body: m.body, Received: t.Now()})
 }

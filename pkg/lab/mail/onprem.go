@@ -28,7 +28,8 @@ func (t onPremises) frontend(remote net.Addr) *organization.Record {
 	var found *organization.Record
 	var smallest uint64
 	for _, c := range t.Organization.Objects("ReceiveConnector") {
-		if !c.Bool("Enabled") || t.Edge == nil && c.String("TransportRole") != "FrontendTransport" ||
+		if !c.Bool("Enabled") || !strings.EqualFold(c.String("Server"), t.name()) ||
+			t.Edge == nil && c.String("TransportRole") != "FrontendTransport" ||
 			!slices.ContainsFunc(c.Strings("Bindings"), func(b string) bool { return strings.HasSuffix(b, ":25") }) {
 			continue
 		}
@@ -39,6 +40,17 @@ func (t onPremises) frontend(remote net.Addr) *organization.Record {
 		}
 	}
 	return found
+}
+
+// name is the name of the server.
+func (t *Transport) name() string {
+	server, _, _ := strings.Cut(t.Host, ".")
+	return strings.ToUpper(server)
+}
+
+// installed is what the store of the server shows of a certificate; nil when it is not there.
+func (t onPremises) installed(c *x509.Certificate) *organization.Record {
+	return t.Organization.Object("ExchangeCertificate", t.name()+`\`+certificate.Thumbprint(c))
 }
 
 // within reports whether a range (A-B, A/BITS or A) holds an IPv4 address, and how many it holds.
@@ -111,7 +123,7 @@ func (t onPremises) serves(c *organization.Record) *tls.Certificate {
 		return 0
 	}
 	for _, one := range t.Certificates() {
-		r := t.Organization.Object("ExchangeCertificate", certificate.Thumbprint(one.Leaf))
+		r := t.installed(one.Leaf)
 		if r == nil || !strings.Contains(r.String("Services"), "SMTP") {
 			continue
 		}
@@ -132,7 +144,7 @@ func (t onPremises) named(name string) *tls.Certificate {
 	var found *tls.Certificate
 	for _, one := range t.Certificates() {
 		if certificate.IdentifierOf(one.Leaf).Equal(id) &&
-			t.Organization.Object("ExchangeCertificate", certificate.Thumbprint(one.Leaf)) != nil &&
+			t.installed(one.Leaf) != nil &&
 			(found == nil || one.Leaf.NotAfter.After(found.Leaf.NotAfter)) {
 			found = &one
 		}
@@ -209,12 +221,17 @@ func (t onPremises) route(domain string) (way, error) {
 	if found == nil {
 		return way{}, errors.New("450 4.4.0 A matching connector cannot be found to route the external recipient")
 	}
-	if t.EdgeHost != nil {
-		for _, server := range found.Strings("SourceTransportServers") {
-			if host := t.EdgeHost(server); host != "" {
-				return way{connector: "Intra-Organization SMTP Send Connector", hosts: []string{host}, requireTLS: true,
-					hello: t.Host, certificate: t.Trusted, trusted: true}, nil
+	if from := found.Strings("SourceTransportServers"); t.Peer != nil &&
+		!slices.ContainsFunc(from, func(s string) bool { return strings.EqualFold(s, t.name()) }) {
+		var hosts []string
+		for _, server := range from {
+			if host := t.Peer(server); host != "" {
+				hosts = append(hosts, host)
 			}
+		}
+		if len(hosts) > 0 {
+			return way{connector: "Intra-Organization SMTP Send Connector", hosts: hosts, requireTLS: true,
+				hello: t.Host, certificate: t.Trusted, trusted: true}, nil
 		}
 	}
 	level := found.String("TlsAuthLevel")

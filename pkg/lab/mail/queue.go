@@ -48,8 +48,7 @@ func (t *Transport) leave(m queued) {
 }
 
 func (t *Transport) queueID(q *queue) string {
-	server, _, _ := strings.Cut(t.Host, ".")
-	return fmt.Sprintf(`%s\%d`, strings.ToUpper(server), q.number)
+	return fmt.Sprintf(`%s\%d`, t.name(), q.number)
 }
 
 // waiting are the queues by number.

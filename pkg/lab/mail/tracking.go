@@ -71,9 +71,21 @@ func (t *Transport) found(c organization.Call, id, sender, recipient, subject st
 // track makes the cmdlets that follow messages.
 func (t *Transport) track() {
 	if t.Tenant == "" {
-		t.Organization.Handle("Get-MessageTrackingLog", t.trackingLog)
-		t.Organization.Handle("Get-Message", t.getMessage)
-		t.Organization.Handle("Get-Queue", t.getQueue)
+		for cmdlet, run := range map[string]func(*Transport, context.Context, organization.Call) ([]exchange.Object, error){
+			"Get-MessageTrackingLog": (*Transport).trackingLog, "Get-Message": (*Transport).getMessage,
+			"Get-Queue": (*Transport).getQueue,
+		} {
+			t.Organization.Handle(cmdlet, func(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
+				if t.At == nil {
+					return run(t, ctx, c)
+				}
+				at, err := t.At(c)
+				if err != nil {
+					return nil, err
+				}
+				return run(at, ctx, c)
+			})
+		}
 		return
 	}
 	t.Organization.Handle("Get-MessageTraceV2", t.trace)

@@ -46,7 +46,7 @@ func serversExist(o *Organization, r *Record, property string) error {
 	return nil
 }
 
-func sendConnector(o *Organization, verb string, r *Record, _ Call, _ any) error {
+func sendConnector(o *Organization, verb string, r *Record, c Call, _ any) error {
 	if verb == "Remove" {
 		return nil
 	}
@@ -77,7 +77,7 @@ func sendConnector(o *Organization, verb string, r *Record, _ Call, _ any) error
 	}
 	servers := asList(r.get("SourceTransportServers"))
 	if len(servers) == 0 {
-		servers = []string{strings.ToUpper(firstLabel(o.c.Host))}
+		servers = []string{strings.ToUpper(firstLabel(c.host()))}
 		r.mustSet("SourceTransportServers", servers)
 	}
 	r.mustSet("HomeMtaServerId", servers[0])
@@ -89,7 +89,7 @@ func receiveConnector(o *Organization, verb string, r *Record, c Call, _ any) er
 		return nil
 	}
 	if verb == "New" {
-		r.mustSet("Server", serverOf(o, c))
+		r.mustSet("Server", c.Server())
 		if len(asList(r.get("RemoteIPRanges"))) == 0 {
 			r.mustSet("RemoteIPRanges", everywhere)
 		}

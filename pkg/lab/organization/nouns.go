@@ -21,7 +21,7 @@ type noun struct {
 	netType, version       string
 	bases                  []string // .NET types, without namespace
 	classes                []string // of the directory, below top
-	single, server         bool
+	single, server, local  bool
 	named                  string
 	also, unique           []string
 	from                   map[string]string   // parameter (lower case) to property
@@ -88,6 +88,8 @@ func parseNouns(text string) (map[string]*noun, error) {
 			n.single = true
 		case "server":
 			n.server = true
+		case "local":
+			n.local = true
 		case "named":
 			n.named = rest
 		case "also":

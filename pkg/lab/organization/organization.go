@@ -7,6 +7,7 @@
 package organization
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -34,7 +35,8 @@ type Config struct {
 	Tenant string
 	// Server is the domain controller; "dc1.FQDN" when empty.
 	Server string
-	// Host is the Exchange server that runs the cmdlets; "ex1.FQDN" when empty.
+	// Host is the Exchange server that runs the cmdlets of callers who name none; "ex1.FQDN" when
+	// empty.
 	Host string
 	// Fetch reads a metadata document for New-AuthServer. Without it every fetch fails.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
@@ -81,6 +83,8 @@ type Caller struct {
 	ReadOnly bool
 	// Cmdlets, if not nil, are all that the caller's roles hold.
 	Cmdlets []string
+	// Host is the Exchange server of the session; that of the Config when empty.
+	Host string
 }
 
 // Call is one run of a cmdlet, as its Handler gets it.
@@ -91,6 +95,16 @@ type Call struct {
 	Parameters   map[string]any // bound and converted, by the parameters' own names
 	Warn         func(text string)
 }
+
+// Server is the name of the server that a call is about: the one that it names, else the one that runs
+// it.
+func (c Call) Server() string {
+	name, _ := c.Parameters["Server"].(string)
+	return strings.ToUpper(firstLabel(cmp.Or(name, c.host())))
+}
+
+// host is the server that runs the call.
+func (c Call) host() string { return cmp.Or(c.Caller.Host, c.Organization.c.Host) }
 
 // Handler implements a cmdlet. The caller sees its error when that is an *exchange.Error.
 type Handler func(ctx context.Context, c Call) ([]exchange.Object, error)

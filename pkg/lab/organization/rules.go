@@ -375,8 +375,12 @@ func looksLikeGUID(s string) bool {
 
 func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 	held := func(thumbprint string) bool {
-		return slices.ContainsFunc(o.all("ExchangeCertificate"),
-			func(e *Record) bool { return strings.EqualFold(e.text("Thumbprint"), thumbprint) })
+		// The parameter Server has no effect: the store is that of the server that runs the cmdlet.
+		here := strings.ToUpper(firstLabel(c.host()))
+		return slices.ContainsFunc(o.all("ExchangeCertificate"), func(e *Record) bool {
+			server := e.text("Server")
+			return strings.EqualFold(e.text("Thumbprint"), thumbprint) && (server == "" || strings.EqualFold(server, here))
+		})
 	}
 	if next, _ := c.Parameters["NewCertificateThumbprint"].(string); next != "" {
 		if !held(next) {

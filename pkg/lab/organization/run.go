@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 	}
 	spec, _ := exchange.Catalogue().Find(cmd.Name)
 	if err := o.refuse(spec, cmd.Parameters, bound); err != nil {
-		return nil, nil, o.complete(spec.Name, err)
+		return nil, nil, o.complete(spec.Name, caller, err)
 	}
 	var warnings []string
 	call := Call{Organization: o, Caller: caller, Cmdlet: spec.Name, Parameters: bound,
@@ -80,12 +81,12 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 		for _, e := range objects {
 			out = append(out, output{object: e})
 		}
-		return out, warnings, o.complete(spec.Name, err)
+		return out, warnings, o.complete(spec.Name, caller, err)
 	}
 	out, changed, err := o.task(ctx, call)
 	failure = err
 	if err != nil {
-		return nil, warnings, o.complete(spec.Name, err)
+		return nil, warnings, o.complete(spec.Name, caller, err)
 	}
 	if changed != nil {
 		o.mu.Lock()
@@ -99,7 +100,7 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 }
 
 // complete adds the fields that every task's error has.
-func (o *Organization) complete(cmdlet string, err error) error {
+func (o *Organization) complete(cmdlet string, caller Caller, err error) error {
 	var e *exchange.Error
 	if err == nil || !errors.As(err, &e) {
 		return err
@@ -115,7 +116,7 @@ func (o *Organization) complete(cmdlet string, err error) error {
 		}
 		full.FullyQualifiedID = fmt.Sprintf("[Server=%s,RequestId=%s,TimeStamp=%s] [FailureCategory=Cmdlet-%s] "+
 			"%X,Microsoft.Exchange.Management."+tasks+".%s",
-			strings.ToUpper(firstLabel(o.c.Host)), numbered(cmdlet, full.Message, 0),
+			strings.ToUpper(firstLabel(cmp.Or(caller.Host, o.c.Host))), numbered(cmdlet, full.Message, 0),
 			o.c.Clock().UTC().Format("1/2/2006 3:04:05 PM"), short,
 			checksum(short), strings.ReplaceAll(cmdlet, "-", ""))
 	}
@@ -232,7 +233,7 @@ func (o *Organization) pick(n *noun, c Call) (*Record, error) {
 	identity, _ := v.(string)
 	var found []*Record
 	for _, r := range all {
-		if r.is(identity) {
+		if r.is(identity) && r.near(c) {
 			found = append(found, r)
 		}
 	}
@@ -540,9 +541,12 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 			filters[name] = value
 		}
 	}
+	if server, named := c.Parameters["Server"].(string); named && n.server && !o.hasServer(server) {
+		return nil, o.notFound(server)
+	}
 	var out []output
 	for _, r := range o.all(n.name) {
-		if identity != "" && !r.is(identity) || !passes(r, filters) || !o.askedFor(n, r, c) {
+		if identity != "" && !r.is(identity) || !passes(r, filters) || !o.askedFor(n, r, c) || !r.near(c) {
 			continue
 		}
 		out = append(out, o.print(r, c.Parameters))
@@ -560,6 +564,27 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 			"the ResultSize parameter.")
 	}
 	return out, nil
+}
+
+// hasServer reports whether the organization has a server; one without any has all.
+func (o *Organization) hasServer(name string) bool {
+	servers := o.all("ExchangeServer")
+	return len(servers) == 0 || slices.ContainsFunc(servers, func(s *Record) bool { return s.is(name) })
+}
+
+// near reports whether a call can be about an object: one of a local noun belongs to the server that
+// the call names, in Server or as SERVER\NAME, else to the one that runs it.
+func (r *Record) near(c Call) bool {
+	server := r.text("Server")
+	if !r.noun.local || server == "" {
+		return true
+	}
+	wanted := c.Server()
+	if identity, _ := c.Parameters["Identity"].(string); strings.Contains(identity, `\`) {
+		before, _, _ := strings.Cut(identity, `\`)
+		wanted = firstLabel(before)
+	}
+	return strings.EqualFold(wanted, server)
 }
 
 const moreThanDefault = "By default, only the first 1000 items are returned. Use the ResultSize parameter to specify " +

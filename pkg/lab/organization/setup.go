@@ -1,7 +1,5 @@
 package organization
 
-import "strings"
-
 // Ranges that stand for every address.
 var everywhere = []string{"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0-255.255.255.255"}
 
@@ -36,13 +34,4 @@ func (o *Organization) policies() {
 		"@"+o.c.FQDN, "EnabledEmailAddressTemplates", []string{"SMTP:@" + o.c.FQDN}, "RecipientFilterApplied", true,
 		"RecipientFilter", "Alias -ne $null", "LdapRecipientFilter", "(mailNickname=*)",
 		"IncludedRecipients", "AllRecipients")
-}
-
-// serverOf is the server of a call: the one that it names, else the one that runs it.
-func serverOf(o *Organization, c Call) string {
-	name, _ := c.Parameters["Server"].(string)
-	if name == "" {
-		name = o.c.Host
-	}
-	return strings.ToUpper(firstLabel(name))
 }
