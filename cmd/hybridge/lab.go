@@ -40,6 +40,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 type labOptions struct {
 	dir     string
 	forests int
+	servers int
 	faults  []string
 	users   int
 	clouds  []string
@@ -59,12 +60,14 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 		Example: `  hybridge lab start --dir lab &
   hybridge check -f lab/answers.yaml
   hybridge lab start --dir many --forests 5
+  hybridge lab start --dir pair --servers 2
   hybridge lab start --dir wm --cloud workmail
   hybridge lab start --dir old --state wizard`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for the files of the lab")
 	c.Flags().IntVar(&o.forests, "forests", 2, "`NUMBER` of forests; contoso and fabrikam are the first two")
+	c.Flags().IntVar(&o.servers, "servers", 1, "`NUMBER` of Exchange servers per forest, behind a load balancer")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
 	c.Flags().StringSliceVar(&o.clouds, "cloud", nil,
 		"`CLOUD` beside the forests: online, workmail, or both; online when not given")
@@ -107,6 +110,9 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	if err := lab.CheckFaults(o.faults, o.forests); err != nil {
 		return usage("--fault: %w", err)
 	}
+	if err := lab.CheckServers(o.servers); err != nil {
+		return usage("--servers: %w", err)
+	}
 	if err := lab.CheckClouds(o.clouds, o.faults); err != nil {
 		return usage("--cloud: %w", err)
 	}
@@ -120,9 +126,9 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	defer unlock()
 	fmt.Fprintln(t.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{
-		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log, Edge: o.edge,
-		Clouds: o.clouds,
-		State:  o.state, Between: o.between,
+		Dir: o.dir, Forests: o.forests, Servers: o.servers, Faults: o.faults, Users: o.users, Keytab: o.keytab,
+		Log: t.log, Edge: o.edge, Clouds: o.clouds,
+		State: o.state, Between: o.between,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
