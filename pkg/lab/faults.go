@@ -350,7 +350,7 @@ func Faults() []Fault {
 			}),
 		},
 	}, probeFaults(), networkFaults(), reachFaults(), tenantFaults(), mailFaults(), upkeepFaults(), edgeFaults(),
-		policyFaults(), workMailFaults(), betweenFaults(), leavingFaults())
+		policyFaults(), serverFaults(), workMailFaults(), betweenFaults(), leavingFaults())
 }
 
 // blemish changes one person on-premises in the directory.

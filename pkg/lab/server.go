@@ -32,6 +32,7 @@ type exchangeServer struct {
 	alter          func(*leaf)   // gives the server a transport certificate of its own
 	other          *issued       // that certificate; nil: the server has that of the forest
 	ahead          time.Duration // of its clock
+	inside         bool          // a firewall keeps it from the internet
 }
 
 // maxServers is the limit of Options.Servers: EX9 is the server that a fault removes.

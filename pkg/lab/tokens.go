@@ -29,6 +29,9 @@ const (
 // the lookup; "" when the token is not for a lookup.
 func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain string) (string, error) {
 	key, err := f.at(ctx).signingKey()
+	if err == nil {
+		err = f.at(ctx).outside()
+	}
 	if err != nil {
 		return "", err
 	}

@@ -28,6 +28,9 @@ type Premise struct {
 	freebusy.Premise
 	Post Post
 	Edge []string // hosts of its Edge servers
+	// Hosts are the names of its Mailbox servers: each has its own queues and log, and a cmdlet that
+	// names none reads those of the server that it runs at. nil: that one alone.
+	Hosts func(ctx context.Context) ([]string, error)
 }
 
 // Post sends and reads the messages of a premise's mailboxes.
@@ -220,7 +223,7 @@ func beyond(ctx context.Context, premises []Premise, subject string) error {
 		if len(p.Edge) == 0 {
 			continue
 		}
-		sent, err := run(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "SEND")
+		sent, err := atServers(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "SEND")
 		if err != nil {
 			continue // the message has not arrived, whatever the log says
 		}
@@ -272,12 +275,36 @@ func run(ctx context.Context, p Premise, cmdlet string, pairs ...string) ([]exch
 	return found, err
 }
 
+// atServers runs a cmdlet once per Mailbox server. What one server shows counts, although another one
+// does not answer.
+func atServers(ctx context.Context, p Premise, cmdlet string, pairs ...string) ([]exchange.Object, error) {
+	var hosts []string
+	var unlisted error
+	if p.Hosts != nil {
+		hosts, unlisted = p.Hosts(ctx)
+	}
+	if len(hosts) == 0 {
+		found, err := run(ctx, p, cmdlet, pairs...)
+		if err == nil && len(found) == 0 {
+			err = unlisted
+		}
+		return found, err
+	}
+	var out []exchange.Object
+	var silent error
+	for _, host := range hosts {
+		found, err := run(ctx, p, cmdlet, append(slices.Clone(pairs), "Server", host)...)
+		out, silent = append(out, found...), errors.Join(silent, err)
+	}
+	if len(out) > 0 {
+		silent = nil
+	}
+	return out, silent
+}
+
 // traceOnPremises looks into the queues, then into the log of messages that were refused for good.
 func traceOnPremises(ctx context.Context, p Premise, subject string) (hold, error) {
-	waiting, err := run(ctx, p, "Get-Message", "Filter", "Subject -eq '"+subject+"'")
-	if err != nil {
-		return hold{}, err
-	}
+	waiting, silent := atServers(ctx, p, "Get-Message", "Filter", "Subject -eq '"+subject+"'")
 	for _, m := range waiting {
 		if last, _ := m.String("LastError"); last != "" {
 			return hold{last, true}, nil
@@ -293,16 +320,13 @@ func traceOnPremises(ctx context.Context, p Premise, subject string) (hold, erro
 			}
 		}
 	}
-	refused, err := run(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "FAIL")
-	if err != nil {
-		return hold{}, err
-	}
+	refused, err := atServers(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "FAIL")
 	for _, e := range refused {
 		if status, _ := e.Strings("RecipientStatus"); len(status) > 0 {
 			return hold{status[0], false}, nil
 		}
 	}
-	return hold{}, nil
+	return hold{}, errors.Join(silent, err)
 }
 
 // traceOnline returns the last word of the trace: a message that was put off may have been refused

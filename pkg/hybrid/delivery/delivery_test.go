@@ -158,9 +158,9 @@ func TestRun(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			premises := []Premise{
 				{freebusy.Premise{Name: "contoso", Side: exchange.OnPremises, Domains: []string{"contoso.com"}},
-					c.from, []string{"edge1.contoso.com"}},
+					c.from, []string{"edge1.contoso.com"}, nil},
 				{freebusy.Premise{Name: "online", Side: exchange.Online,
-					Domains: []string{"contoso.mail.onmicrosoft.com"}}, c.to, nil},
+					Domains: []string{"contoso.mail.onmicrosoft.com"}}, c.to, nil, nil},
 			}
 			for i, a := range []answers{c.onprem, c.cloud} {
 				if a == nil {
@@ -191,6 +191,54 @@ func TestRun(t *testing.T) {
 				t.Errorf("deleted: %v", c.to.deleted)
 			}
 		})
+	}
+}
+
+// perServer is a session whose cmdlets answer for the server that they name.
+type perServer struct {
+	answers
+	servers map[string]answers
+}
+
+func (p perServer) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+	server, _ := c.Parameters["Server"].(string)
+	if queue, ok := c.Parameters["Identity"].(string); ok && c.Name == "Get-Queue" {
+		server, _, _ = strings.Cut(queue, `\`)
+	}
+	if a, ok := p.servers[server]; ok {
+		return a.Run(ctx, c)
+	}
+	return p.answers.Run(ctx, c)
+}
+
+// TestEveryServerIsAsked: the server that the session is connected to knows nothing of a message that
+// another one holds. One that does not answer hides no other one.
+func TestEveryServerIsAsked(t *testing.T) {
+	empty := answers{"Get-Message": nil, "Get-MessageTrackingLog": nil}
+	holds := answers{"Get-Message": object("Queue", `EX2\3`, "LastError", ""), "Get-MessageTrackingLog": nil,
+		"Get-Queue": object("LastError", "451 4.4.0 DNS query failed")}
+	refuses := answers{"Get-Message": nil,
+		"Get-MessageTrackingLog": object("EventId", "FAIL", "RecipientStatus", []string{"550 5.7.68 no"})}
+	for name, c := range map[string]struct {
+		servers map[string]answers
+		want    hold
+		fails   bool
+	}{
+		"in the queue of the second": {map[string]answers{"EX1": empty, "EX2": holds},
+			hold{"451 4.4.0 DNS query failed", true}, false},
+		"refused by the second": {map[string]answers{"EX1": empty, "EX2": refuses}, hold{"550 5.7.68 no", false}, false},
+		"the first is away":     {map[string]answers{"EX1": {}, "EX2": holds}, hold{"451 4.4.0 DNS query failed", true}, false},
+		"the second is away":    {map[string]answers{"EX1": empty, "EX2": {}}, hold{}, true},
+		"neither has it":        {map[string]answers{"EX1": empty, "EX2": empty}, hold{}, false},
+	} {
+		p := Premise{Premise: freebusy.Premise{Name: "contoso", Side: exchange.OnPremises,
+			Session: perServer{empty, c.servers}}, Hosts: func(context.Context) ([]string, error) {
+			return []string{"EX1", "EX2"}, nil
+		}}
+		got, err := trace(t.Context(), p, "subject")
+		if got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		if pairs, err = d.throughAccount(ctx, facts, pairs); err != nil {
 			return freebusy.Report{}, err
 		}
-		sent, err := delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
+		sent, err := delivery.Run(ctx, d.posts(facts, premises), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
 		return d.judged(ctx, facts, sent), err
 	}
 	markers, done, err := d.markers(ctx, o, premises)
@@ -237,21 +237,35 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 }
 
 // posts are the premises with their mailboxes.
-func (d *Deployment) posts(premises []freebusy.Premise) []delivery.Premise {
+func (d *Deployment) posts(facts *fact.Set, premises []freebusy.Premise) []delivery.Premise {
 	var out []delivery.Premise
 	for _, p := range premises {
 		with := delivery.Premise{Premise: p, Post: delivery.GraphPost(d.tenant.graph.get)}
 		if p.Client != nil {
 			with.Post = delivery.EWSPost(p.Client)
 		}
-		for _, f := range d.answers.Forests {
+		for i, f := range d.answers.Forests {
 			if f.Name == p.Name {
 				with.Edge = f.Edge
+				with.Hosts = mailServers(facts.Forests[i])
 			}
 		}
 		out = append(out, with)
 	}
 	return out
+}
+
+// mailServers are the names of a forest's Mailbox servers.
+func mailServers(side *fact.Side) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) (names []string, err error) {
+		servers, err := fact.PlacedServers.In(ctx, side)
+		for _, s := range servers {
+			if !s.Gone {
+				names = append(names, s.Name)
+			}
+		}
+		return names, err
+	}
 }
 
 func ewsURL(f answers.Forest) string { return "https://" + f.Namespace.EWS + "/EWS/Exchange.asmx" }

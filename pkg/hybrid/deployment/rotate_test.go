@@ -30,7 +30,13 @@ type estate struct {
 
 func working(t *testing.T, forests int, faults ...string) *estate {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: forests, Faults: faults})
+	return workingIn(t, lab.Options{Forests: forests, Faults: faults})
+}
+
+func workingIn(t *testing.T, o lab.Options) *estate {
+	t.Helper()
+	o.Dir, o.Users = t.TempDir(), 20
+	l, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

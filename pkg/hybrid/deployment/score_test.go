@@ -23,7 +23,7 @@ import (
 )
 
 // invisible are faults that neither a check nor a lookup shows: hybridge copes with them.
-var invisible = []string{"entra.lag", "entra.key-quota", "exchange.typed-values"}
+var invisible = []string{"entra.lag", "entra.key-quota", "exchange.typed-values", "second.auth-not-distributed"}
 
 // expectedCause is what a healthy lab has of itself: the keys that Microsoft's wizard leaves.
 var expectedCause = []diagnose.ID{"oauth.shared-keys-left"}

@@ -1,11 +1,17 @@
 package deployment
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
@@ -89,5 +95,116 @@ func TestServersConverge(t *testing.T) {
 				t.Errorf("after the rollback: %v, %v", slices.Collect(ids(again)), err)
 			}
 		})
+	}
+}
+
+// TestRotateTransportAtServers: every server gets the certificate before a connector names it, and
+// every default frontend connector names it. Mail and lookups work after each change, at whichever
+// server they arrive.
+func TestRotateTransportAtServers(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		renewal lab.Renewal
+		changes map[string]int
+	}{
+		{"same issuer and subject", lab.Renewal{}, map[string]int{"ServerCertificate create": 2}},
+		{"other name and issuer", lab.Renewal{CommonName: "mail2.contoso.example", Issuer: "hybridge lab CA 2"},
+			map[string]int{"ServerCertificate create": 2, "ReceiveConnector update": 2, "SendConnector update": 1,
+				"HybridConfiguration update": 1, "InboundConnector create": 1, "OnPremisesOrganization update": 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := workingIn(t, lab.Options{Forests: 1, Servers: 2})
+			r := e.renewed(test.renewal)
+			plan := e.rotate(r)
+			if d := cmp.Diff(test.changes, count(plan)); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			seen := map[string]bool{}
+			for _, c := range plan.Changes {
+				switch c.Kind {
+				case "ServerCertificate":
+					seen[c.ID] = true
+				case "ReceiveConnector", "SendConnector":
+					if len(seen) != 2 {
+						t.Errorf("%s comes before the certificate is on every server", c.ID)
+					}
+				}
+			}
+			e.apply(plan, e)
+			e.works("after")
+			again := e.rotate(r)
+			if len(again.Changes) > 0 && test.renewal.CommonName != "" {
+				e.apply(again, e, apply.AcceptRemovals)
+				again = e.rotate(r)
+			}
+			if len(again.Changes)+len(again.LeftOut) > 0 {
+				t.Errorf("not complete: %v, %v", slices.Collect(ids(again)), again.LeftOut)
+			}
+			e.works("at the end")
+		})
+	}
+}
+
+// TestRotationInterruptedBetweenServers ends a rotation when the first server has the certificate and
+// the second one lacks it: nothing names the certificate yet, and the next plan goes on with the
+// second server.
+func TestRotationInterruptedBetweenServers(t *testing.T) {
+	e := workingIn(t, lab.Options{Forests: 1, Servers: 2})
+	r := e.renewed(lab.Renewal{Issuer: "hybridge lab CA 2"})
+	plan := e.rotate(r)
+	at := slices.IndexFunc(plan.Changes, func(c change.Change) bool { return c.Kind == "ServerCertificate" })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := &afterFirst{kind: "servercertificate", cancel: cancel}
+	_, err := e.d.Apply(ctx, plan, apply.Options{}, done)
+	cancel()
+	if err == nil || at < 0 {
+		t.Fatalf("not interrupted: %v", slices.Collect(ids(plan)))
+	}
+	e.works("between the servers")
+	rest := e.rotate(r)
+	if got := count(rest); got["ServerCertificate create"] != 1 || got["ReceiveConnector update"] != 2 {
+		t.Errorf("then: %v", slices.Collect(ids(rest)))
+	}
+	e.apply(rest, e)
+	if again := e.rotate(r); len(again.Changes)+len(again.LeftOut) > 0 {
+		t.Errorf("not complete: %v, %v", slices.Collect(ids(again)), again.LeftOut)
+	}
+}
+
+// afterFirst cancels when the first change of a kind is done.
+type afterFirst struct {
+	kind   string
+	cancel context.CancelFunc
+}
+
+func (a *afterFirst) Observe(event observe.Event) {
+	if o, done := event.(apply.Outcome); done && o.Status == apply.Done && strings.Contains(strings.ToLower(o.ID), a.kind) {
+		a.cancel()
+	}
+}
+
+// TestRotateAuthAtServers: Exchange brings a staged auth certificate to the other server.
+func TestRotateAuthAtServers(t *testing.T) {
+	e := workingIn(t, lab.Options{Forests: 1, Servers: 2})
+	e.apply(e.rotate(Rotation{Auth: "stage"}), e)
+	e.apply(e.rotate(Rotation{Auth: "publish"}), e)
+	e.apply(e.rotate(Rotation{Auth: "clean"}), e, "earlier-auth-keys")
+	e.works("at the end")
+	if p, err := e.d.Plan(t.Context(), &events{}); err != nil || len(p.Changes)+len(p.LeftOut) > 0 {
+		t.Errorf("the next plan: %v, %v, %v", slices.Collect(ids(p)), p.LeftOut, err)
+	}
+}
+
+// TestStagedCertificateWaitsForServers: while a server lacks the staged auth certificate, nothing is
+// published.
+func TestStagedCertificateWaitsForServers(t *testing.T) {
+	e := workingIn(t, lab.Options{Forests: 1, Servers: 2, Faults: []string{"second.auth-not-distributed"}})
+	e.apply(e.rotate(Rotation{Auth: "stage"}), e)
+	for _, stage := range []string{"stage", "publish"} {
+		p := e.rotate(Rotation{Auth: stage})
+		if len(p.Changes) > 0 || len(p.LeftOut) != 1 || !p.LeftOut[0].Waits ||
+			!strings.Contains(p.LeftOut[0].Reason.String(), "is not on EX2 yet") {
+			t.Errorf("%s: %v, %v", stage, slices.Collect(ids(p)), p.LeftOut)
+		}
 	}
 }
