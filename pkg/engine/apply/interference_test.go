@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -291,7 +292,8 @@ func TestLostJournal(t *testing.T) {
 					}
 					return nil
 				}}, nil)
-			if !errors.Is(err, full) || errors.Is(err, ErrPartial) != partial {
+			if !errors.Is(err, full) || errors.Is(err, ErrPartial) != partial ||
+				strings.Contains(fmt.Sprint(err), "make room where it is") != partial {
 				t.Errorf("got %v", err)
 			}
 		})
