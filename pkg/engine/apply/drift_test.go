@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -65,5 +66,42 @@ func TestLeftBehind(t *testing.T) {
 	}
 	if _, there := ids()["online/Thing/new"]; there {
 		t.Error("what the rollback removed is left behind")
+	}
+}
+
+// What a later run may or may not have written is not left behind: how it is, is not known.
+func TestUncertainIsNotLeftBehind(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	run(t, w, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon})
+	for i := range w.resources {
+		if w.resources[i].Key == "update" {
+			w.resources[i].Properties["URL"] = "https://newer/"
+		}
+	}
+	w.online.hide = 1 << 30
+	places := map[string]change.Place{"online": &lateError{memory: w.online, on: "Set-Thing"}, "onprem/contoso": w.onprem}
+	w.online.shown = nil
+	if _, err := Run(t.Context(), places, kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+		nil); !errors.Is(err, ErrUncertain) {
+		t.Fatal(err)
+	}
+	left, err := LeftBehind(dir)
+	if err != nil || len(left) < 2 {
+		t.Fatalf("%+v, %v", left, err)
+	}
+	for _, l := range left {
+		if l.ID == "online/Thing/update" {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// A property that no run wrote is not compared: a later change of the same plan may have set it.
+func TestWhatNoRunWroteDoesNotDrift(t *testing.T) {
+	l := Left{Name: "a", Wrote: map[string]bool{"URL": true}, Live: change.Live{Identity: "1", Properties: change.Properties{
+		"Key": "a", "URL": "https://a/", "App": "1"}}}
+	now := change.Live{Identity: "1", Properties: change.Properties{"Key": "a", "URL": "https://a/", "App": "2"}}
+	if d, differs := l.Since(thing, []change.Live{now}); differs {
+		t.Errorf("%+v", d)
 	}
 }

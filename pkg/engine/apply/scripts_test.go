@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -322,5 +323,79 @@ func TestTwoResultFiles(t *testing.T) {
 	same := cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })
 	if diff := cmp.Diff(before, w.content(), same); diff != "" {
 		t.Errorf("after rollback (-before +after):\n%s", diff)
+	}
+}
+
+// What one script did counts, also where another one of the folder says that it did not do it.
+func TestDoneByOneOfTwoScripts(t *testing.T) {
+	p := newWorld().plan(t)
+	const id = "online/Thing/new"
+	image := map[string]any{"identity": "1", "name": "n", "properties": map[string]any{"Key": "new"}}
+	done := map[string]map[string]any{id: {"status": "done", "write": "accepted", "after": image}}
+	declined := map[string]map[string]any{id: {"status": "not done"}}
+	for _, rows := range [][2]map[string]map[string]any{{done, declined}, {declined, done}} {
+		dir := t.TempDir()
+		own := filepath.Join(dir, "02-x"+ScriptResultSuffix)
+		if err := os.Rename(resultOf(t, dir, p, rows[0]), own); err != nil {
+			t.Fatal(err)
+		}
+		run, err := takeUp(t, resultOf(t, dir, p, rows[1]), t.TempDir())
+		if want := (Summary{Done: 1, Pending: 6}); err != nil || run.Summary != want {
+			t.Errorf("%+v, %v", run.Summary, err)
+		}
+	}
+}
+
+// Scripts that ran in part are settled by a rollback.
+func TestInPartIsSettledByRollback(t *testing.T) {
+	w := newWorld()
+	p := w.plan(t)
+	rows, state := scriptedRun(t, w, p), t.TempDir()
+	const last = "onprem/contoso/Thing/last"
+	delete(rows, last)
+	w.onprem.live["Thing"] = slices.DeleteFunc(w.onprem.live["Thing"],
+		func(l change.Live) bool { return l.Properties["Key"] == "last" })
+	run, err := takeUp(t, resultOf(t, t.TempDir(), p, rows), state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts, err := InPart(state); err != nil || len(parts) != 1 {
+		t.Errorf("before the rollback: %+v, %v", parts, err)
+	}
+	o := Options{StateDir: state, Wait: soon, Identity: func(_ context.Context, place string) (string, error) {
+		return map[string]string{"online": "tenant"}[place], nil
+	}}
+	if _, err := Rollback(t.Context(), w.places(), kinds, run.RunID, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if parts, err := InPart(state); err != nil || len(parts) > 0 {
+		t.Errorf("after the rollback: %+v, %v", parts, err)
+	}
+}
+
+// What a script wrote without reading it back may or may not be there. An aspect of which nothing was
+// set before was not there.
+func TestScriptsWithoutImages(t *testing.T) {
+	p, state := newWorld().plan(t), t.TempDir()
+	bare := map[string]any{"identity": "101", "name": "new", "properties": map[string]any{"Key": "new"}}
+	noted := map[string]any{"identity": "101", "name": "new", "properties": map[string]any{"Key": "new", "Note": "n"}}
+	run, err := takeUp(t, resultOf(t, t.TempDir(), p, map[string]map[string]any{
+		"online/Thing/new":    {"status": "done", "write": "accepted"},
+		"online/Thing/delete": {"status": "done", "write": "accepted"},
+		"online/Aspect/new":   {"status": "done", "write": "accepted", "before": bare, "after": noted},
+	}), state)
+	if err != nil || run.Summary.Done != 3 {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	journal, err := readJournal(run.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	traces := journal.traces()
+	if !traces["online/Thing/new"].uncertain() || traces["online/Thing/delete"].uncertain() {
+		t.Errorf("%+v", traces)
+	}
+	if before := traces["online/Aspect/new"].begin.Before; before != nil {
+		t.Errorf("before: %+v", before)
 	}
 }

@@ -40,6 +40,7 @@ func TestCompared(t *testing.T) {
 		{"nothing busy there", day(), day(), "", "no busy time"},
 		{"free where there is something", day(), day(9, 10), "", "differ"},
 		{"other intervals", View{"00", time.Hour, false}, day(9, 10), "", "intervals"},
+		{"no intervals", View{"01", 0, false}, View{"10", 0, false}, "", "intervals"},
 		{"shorter", View{day(9, 10).Merged[:24], 30 * time.Minute, false}, day(9, 10), "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
