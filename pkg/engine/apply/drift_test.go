@@ -104,4 +104,8 @@ func TestWhatNoRunWroteDoesNotDrift(t *testing.T) {
 	if d, differs := l.Since(thing, []change.Live{now}); differs {
 		t.Errorf("%+v", d)
 	}
+	now.Properties["URL"] = change.Unreadable{Reason: "no right"}
+	if d, differs := l.Since(thing, []change.Live{now}); differs {
+		t.Errorf("unread: %+v", d)
+	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -156,4 +159,56 @@ func TestSessionBehindTheProcessIsLost(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "whether Set-AcceptedDomain took effect is not known") {
 		t.Errorf("a write: %v", err)
 	}
+}
+
+// An error that did not end the script that connects is an error all the same: without the cmdlets
+// nothing else is sent.
+func TestErrorBesideTheEntry(t *testing.T) {
+	f := &fakeServer{answers: []func() (psrp.Output, error){func() (psrp.Output, error) {
+		return psrp.Output{Errors: []*psrp.ErrorRecord{{Message: "UnAuthorized"}}}, nil
+	}, gives()}}
+	r, _ := f.onLocal(LocalOptions{Programs: []string{"pwsh"}, Module: &LocalModule{
+		Token: func(context.Context) (string, error) { return "x", nil }}})
+	if _, err := r.Run(t.Context(), Command{"Get-AcceptedDomain", nil}); !errors.Is(err, link.ErrAccess) {
+		t.Error(err)
+	}
+	if len(f.sent) != 1 {
+		t.Errorf("sent %+v", f.sent)
+	}
+}
+
+// Where the first program is not there, the second is started.
+func TestSecondProgram(t *testing.T) {
+	f := &fakeServer{answers: []func() (psrp.Output, error){gives(), gives()}}
+	r, started := f.onLocal(LocalOptions{Programs: []string{"pwsh", "powershell.exe"}, Module: &LocalModule{
+		Token: func(context.Context) (string, error) { return "x", nil }}})
+	open := r.o.open
+	r.o.open = func(ctx context.Context, o psrp.Options) (pool, error) {
+		if o.Program[0] == "pwsh" {
+			return nil, fmt.Errorf("start: %w", psrp.ErrNoProgram)
+		}
+		return open(ctx, o)
+	}
+	if _, err := r.Run(t.Context(), Command{"Get-AcceptedDomain", nil}); err != nil || len(*started) != 1 {
+		t.Errorf("%v, started %q", err, *started)
+	}
+}
+
+// endless answers nothing.
+type endless struct{ pool }
+
+func (endless) Invoke(ctx context.Context, _ psrp.Pipeline) (psrp.Output, error) {
+	<-ctx.Done()
+	return psrp.Output{}, ctx.Err()
+}
+
+// What a session does before its process ends is limited.
+func TestLeavingIsLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		(&local{LocalOptions: LocalOptions{Server: &LocalServer{}}}).leave(t.Context(), endless{})
+		if took := time.Since(begun); took > leaveTime {
+			t.Errorf("took %s", took)
+		}
+	})
 }

@@ -240,7 +240,7 @@ func (p *Planner) endTokenNames(ctx context.Context) error {
 	for _, host := range []string{p.Forest.Answers.Namespace.Autodiscover, p.Forest.Answers.Namespace.EWS} {
 		u := normalPrincipalName("https://" + strings.ToLower(host) + "/")
 		for _, name := range live {
-			if host != "" && normalPrincipalName(name) == u && !slices.Contains(ours, name) {
+			if normalPrincipalName(name) == u && !slices.Contains(ours, name) {
 				ours = append(ours, name)
 			}
 		}

@@ -3,6 +3,7 @@ package desired
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,6 +157,12 @@ func TestExitStagesOfOneForest(t *testing.T) {
 		}, namesTurned, nil, "", true},
 		{"a domain of another forest, which this one accepts too", 0, func(s *fact.Set) {
 			accepts(s.Forests[0], "fabrikam.example")
+			verified, err := fact.OnlineAcceptedDomains.In(t.Context(), s.Tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fact.OnlineAcceptedDomains.Seed(s.Tenant, append(slices.Clone(verified),
+				fact.AcceptedDomain{Name: "fabrikam.example", Type: "Authoritative"}), nil)
 			fact.MX.Seed(s.Network, "fabrikam.example", []string{"mail.fabrikam.example"}, nil)
 		}, namesTurned, nil, "", false},
 
@@ -164,8 +171,8 @@ func TestExitStagesOfOneForest(t *testing.T) {
 		{"what another forest needs is unread", 0, edits(inbound("mail.contoso.com"), func(s *fact.Set) {
 			fact.LocalMailboxes.Seed(s.Forests[1], fact.Residents{}, unknown)
 		}), mailEnds, nil, "", true},
-		{"while one connector waits, no other goes", 0, edits(inbound("mail.contoso.com"), out(fact.OutboundConnector{
-			Name: "O"}), func(s *fact.Set) {
+		{"while one connector waits, no other goes", 0, edits(inbound("mail.contoso.com"), send(fact.SendConnector{
+			AddressSpaces: []string{"smtp:contoso.mail.onmicrosoft.com;1"}}), func(s *fact.Set) {
 			fact.LocalMailboxes.Seed(s.Forests[1], fact.Residents{Names: []string{"Bob"}}, nil)
 		}), mailEnds, nil, "InboundConnector I of the tenant serves forest fabrikam too", false},
 		{"queues unread", 0, edits(out(fact.OutboundConnector{Name: "O"}), func(s *fact.Set) {
