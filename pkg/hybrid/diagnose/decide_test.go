@@ -33,6 +33,8 @@ func TestTextsAreHints(t *testing.T) {
 	const cause = "autodiscover.unreachable"
 	passes, broken := silent, silent
 	passes.Status, broken.Status = check.StatusPass, check.StatusError
+	barred := silent
+	barred.Status, barred.MissingRights = check.StatusSkip, []msg.Text{msg.Plain("Get-ClientAccessService")}
 	for name, tt := range map[string]struct {
 		results                  []check.Result
 		named, decided, out, why bool
@@ -41,6 +43,7 @@ func TestTextsAreHints(t *testing.T) {
 		"its check passes":     {[]check.Result{passes}, false, false, true, false},
 		"its check fails":      {[]check.Result{silent}, true, true, false, false},
 		"it could not run":     {[]check.Result{broken}, true, false, false, true},
+		"a right is missing":   {[]check.Result{barred}, true, false, false, true},
 		"in one forest":        {[]check.Result{passes, broken}, true, false, false, true},
 		"it fails in another":  {[]check.Result{passes, silent}, true, true, false, false},
 		"another check passes": {[]check.Result{found("dns.mx", "contoso", check.StatusPass, "")}, true, false, false, false},
@@ -166,5 +169,80 @@ func TestWrappersComeLast(t *testing.T) {
 	}
 	if wrappers == 0 {
 		t.Error("the table has no wrapper")
+	}
+}
+
+// A check that can find a cause, and could not run, keeps it from being ruled out by those that ran.
+func TestWhatCouldShowACauseKeepsIt(t *testing.T) {
+	tried := 0
+	for _, r := range Rows() {
+		if len(r.Texts) == 0 || len(r.Checks) == 0 || len(r.Shows) == 0 {
+			continue
+		}
+		var results []check.Result
+		for _, id := range r.Checks {
+			results = append(results, found(id, "contoso", check.StatusPass, ""))
+		}
+		symptom := Symptom{Text: strings.ReplaceAll(r.Texts[0], "*", "x"), Direction: AnyDirection, From: "contoso", To: "online"}
+		out := func(v Verdict) bool {
+			return slices.ContainsFunc(v.RuledOut, func(x Excluded) bool { return x.ID == r.ID })
+		}
+		if !out(Decide(results, []Symptom{symptom})) {
+			continue // another text of its decides
+		}
+		tried++
+		if v := Decide(append(results, found(r.Shows[0], "contoso", check.StatusError, "")), []Symptom{symptom}); out(v) {
+			t.Errorf("%s: %+v", r.ID, v.RuledOut)
+		}
+	}
+	if tried == 0 {
+		t.Error("no row has both")
+	}
+}
+
+// A right that is missing is evidence, and decides nothing.
+func TestMissingRightDecidesNothing(t *testing.T) {
+	causes := 0
+	for _, r := range Rows() {
+		if r.Layer != "access" {
+			continue
+		}
+		for _, id := range r.finders() {
+			skipped := found(id, "contoso", check.StatusSkip, "")
+			skipped.MissingRights = []msg.Text{msg.Plain("Get-Mailbox")}
+			for _, c := range Decide([]check.Result{skipped}, nil).Causes {
+				causes++
+				if c.Decided {
+					t.Errorf("%s decides %s", id, c.ID)
+				}
+			}
+		}
+	}
+	if causes == 0 {
+		t.Error("no cause is shown")
+	}
+}
+
+// Of two texts in one error, that of the wrapper comes last without a check too.
+func TestWrappersComeLastWithoutChecks(t *testing.T) {
+	for _, r := range Rows() {
+		if !r.Wrapper || len(r.Texts) == 0 {
+			continue
+		}
+		s := outbound
+		s.Text = strings.ReplaceAll(r.Texts[0], "*", "x") + ": " + outbound.Text
+		if got := ids(Decide(nil, []Symptom{s, s})); len(got) < 2 || got[0] == string(r.ID) {
+			t.Errorf("%s: %v", r.ID, got)
+		}
+	}
+}
+
+// The words between two parts of a text are some, not a whole log.
+func TestGapIsLimited(t *testing.T) {
+	p := patterns([]string{"the server * refused"})[0]
+	for words, want := range map[int]bool{0: false, 10: true, 2 * gap: false} {
+		if _, end := p.in("the server " + strings.Repeat("a ", words) + "refused it"); end >= 0 != want {
+			t.Errorf("%d words between: end %d", words, end)
+		}
 	}
 }

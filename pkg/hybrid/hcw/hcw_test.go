@@ -280,3 +280,53 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// The end of a cmdlet is that of the newest of its name; a failure is one also in a line that is no
+// error; and a table is of one command alone.
+func TestCommandsOfOneName(t *testing.T) {
+	line := func(second, text string) string {
+		return "2026.03.04 09:00:" + second + ".000         10276 [Client=UX, Session=OnPremises, " +
+			"Cmdlet=Set-SendConnector, Thread=1] " + text + "\n"
+	}
+	run := read(t, "2026.03.04 09:00:00.000         10300 [Client=UX, Workflow=Hybrid, Task=MailFlow, Thread=1] Send Connector\n"+
+		"  Property  Actual            Equals\n  Fqdn      smtp.contoso.com  False\n"+
+		line("01", "START Set-SendConnector -Identity 'a' -Fqdn 'x.contoso.com'")+
+		line("02", "START Set-SendConnector -Identity 'b' -Fqdn 'y.contoso.com'")+
+		line("03", "FINISH Time=1ms Results=0 items returned")+
+		line("04", "FINISH Time=1ms Results=0 items returned")+
+		line("05", "START Set-SendConnector -Identity 'c' -Fqdn 'z.contoso.com'")+
+		line("06", "FINISH Time=1ms Results=PowerShell failed to invoke 'Set-SendConnector': no")+
+		line("07", "START Set-SendConnector -Identity 'd' -Fqdn 'z.contoso.com'")+
+		line("08", "START Set-SendConnector -Identity 'e' -Fqdn 'z.contoso.com'")+
+		line("09", "FINISH Time=1ms Results=0 items returned"))
+	var unfinished, failed []string
+	for _, c := range run.Commands {
+		if c.Unfinished {
+			unfinished = append(unfinished, c.command.Identity())
+		}
+		if c.Failed {
+			failed = append(failed, c.command.Identity())
+		}
+	}
+	if !reflect.DeepEqual(unfinished, []string{"d"}) || !reflect.DeepEqual(failed, []string{"c"}) {
+		t.Errorf("unfinished %v, failed %v", unfinished, failed)
+	}
+	if len(run.Overwritten) != 1 || run.Overwritten[0].Object != "a" {
+		t.Errorf("%+v", run.Overwritten)
+	}
+}
+
+// The code that says that something else stopped the wizard did not stop it, also where it comes
+// first.
+func TestWrapperDidNotStopTheWizard(t *testing.T) {
+	run := read(t, `2026.03.04 09:00:00.000         10268 [Client=UX, Workflow=Hybrid, Thread=1] START
+2026.03.04 09:00:01.000 *ERROR* 10241 [Client=UX, Page=Configuring, Thread=1] HCW8092 the workflow failed
+2026.03.04 09:00:02.000 *ERROR* 10241 [Client=UX, Page=Configuring, Thread=1] HCW8001 the connector is there twice
+2026.03.04 09:00:03.000 *ERROR* 10268 [Client=UX, Workflow=Hybrid, Thread=1] FINISH Time=1ms Results=FAILED
+`)
+	for _, f := range run.Failures {
+		if f.Stopped != (f.Code == "HCW8001") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
