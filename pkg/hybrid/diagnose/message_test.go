@@ -114,3 +114,13 @@ func TestOfLookup(t *testing.T) {
 		t.Errorf("%v", found)
 	}
 }
+
+// One line that a message could have makes no message of a text, unless a message is asked for.
+func TestOneLineIsNoMessage(t *testing.T) {
+	const text = "Received: from laptop by mx.example.net with ESMTPSA id 1234; Thu, 26 Nov 2026 10:00:01 +0000\n"
+	for wanted, is := range map[bool]bool{false: false, true: true} {
+		if m, _ := readMessage(text, wanted); (m != nil) != is {
+			t.Errorf("wanted %v: %+v", wanted, m)
+		}
+	}
+}
