@@ -59,8 +59,8 @@ converge:
 # How often the planted cause is the first one that is named: every fault of the lab alone, 200 pairs, accounts without rights, health.
 # It prints what is taken for what. The suite takes a part.
 diagnosis:
-	DIAGNOSIS=all go test ./pkg/hybrid/deployment -run TestDiagnosis -count=1 -v -timeout 1h | \
-		grep -E 'faults (from outside )?have|pairs have|triples have|taken away|taken for|is number|is first of|^(---|FAIL|ok)'
+	DIAGNOSIS=all go test ./pkg/hybrid/deployment -run TestDiagnosis -count=1 -v -timeout 3h | \
+		grep -E 'faults (from outside )?have|pairs have|triples have|taken away|taken for|is number|is first of|panic|^(---|FAIL|ok)'
 
 peers:
 	@bash test/peers.sh

@@ -389,8 +389,8 @@ func (f Fault) Exit() int {
 	return 3
 }
 
-// CheckFaults reports whether the faults (ID or ID=VALUE) can be planted in a lab with this number
-// of forests.
+// CheckFaults reports whether the faults (ID or ID=VALUE) can be planted, all of them, in a lab with
+// this number of forests.
 func CheckFaults(ids []string, forests int) error {
 	_, err := find(ids, forests)
 	return err
@@ -424,6 +424,12 @@ next:
 			ids = append(ids, f.ID)
 		}
 		return nil, fmt.Errorf("no fault %q%s: hybridge lab faults lists them", name, spelling.DidYouMean(name, ids))
+	}
+	gone := slices.IndexFunc(found, func(f Fault) bool { return f.left })
+	asks := slices.IndexFunc(found, func(f Fault) bool { return f.workMail })
+	if gone >= 0 && asks >= 0 {
+		return nil, fmt.Errorf("faults %s and %s exclude each other: WorkMail asks mailboxes of an organization, and one "+
+			"that has left hybrid has none on-premises: plant one of them", found[gone].ID, found[asks].ID)
 	}
 	return found, nil
 }

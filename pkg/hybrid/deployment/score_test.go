@@ -170,7 +170,7 @@ func TestDiagnosisOfPairs(t *testing.T) {
 	asked, first, both := 0, 0, 0
 	for asked < wanted {
 		a, b := faults[random.IntN(len(faults))], faults[random.IntN(len(faults))]
-		if a.ID == b.ID || a.Diagnosis == b.Diagnosis {
+		if a.ID == b.ID || a.Diagnosis == b.Diagnosis || lab.CheckFaults([]string{a.ID, b.ID}, 2) != nil {
 			continue
 		}
 		asked++
@@ -267,7 +267,8 @@ func TestDiagnosisOfThree(t *testing.T) {
 		var name []string
 		for len(planted) < 3 {
 			f := faults[random.IntN(len(faults))]
-			if !slices.ContainsFunc(planted, func(p lab.Fault) bool { return p.Diagnosis == f.Diagnosis }) {
+			if !slices.ContainsFunc(planted, func(p lab.Fault) bool { return p.Diagnosis == f.Diagnosis }) &&
+				lab.CheckFaults(append(slices.Clone(name), f.ID), 2) == nil {
 				planted, name = append(planted, f), append(name, f.ID)
 			}
 		}
