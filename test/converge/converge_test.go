@@ -397,9 +397,21 @@ func (e *estate) apply(t *testing.T, p change.Plan) {
 	}
 }
 
+// rollback undoes the newest run: all that its preview says, and no less.
 func (e *estate) rollback(t *testing.T) {
 	t.Helper()
-	if r, err := e.Rollback(t.Context(), "", e.options(), silent); err != nil {
+	preview, err := e.PreviewRollback(t.Context(), "", e.options(), silent)
+	if err != nil {
+		t.Fatalf("preview of the rollback: %v", err)
+	}
+	r, err := e.Rollback(t.Context(), "", e.options(), silent)
+	if err != nil {
 		t.Fatalf("rollback: %v\n%+v", err, r)
+	}
+	for _, left := range preview.Left {
+		i := slices.IndexFunc(r.Changes, func(o apply.Outcome) bool { return o.ID == left.ID })
+		if r.Changes[i].Status != left.Status {
+			t.Errorf("%s: the preview says %s (%s), the rollback %s", left.ID, left.Status, left.Error, r.Changes[i].Status)
+		}
 	}
 }

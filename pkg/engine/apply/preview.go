@@ -24,8 +24,7 @@ type Undo struct {
 
 // Preview returns what Rollback would do, and writes nothing.
 //
-// Each step is computed from what is live now. A change by an earlier step of the rollback can
-// still affect a later one.
+// Each step is computed from what is live now and from what the steps before it set back.
 func Preview(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
 ) (Undo, error) {
@@ -66,6 +65,7 @@ func Preview(
 		}
 		if len(p.commands) > 0 {
 			u.Changes = append(u.Changes, s.change(p))
+			x.foresee(live, s, p)
 		}
 		switch {
 		case p.conflict != nil:
@@ -77,6 +77,37 @@ func Preview(
 	}
 	u.Summary = change.Count(u.Changes)
 	return u, nil
+}
+
+// foresee writes into the live resources what a step sets back. Several kinds can be aspects of one
+// object: they are read in the same way, and share properties.
+func (x *execution) foresee(live map[string][]change.Live, done *step, p prepared) {
+	if p.object == nil || p.removal || done.outcome.Action == change.Delete && !done.kind.Aspect {
+		return
+	}
+	set := p.want
+	if done.outcome.Action == change.Delete {
+		set = change.Properties{}
+		for name, property := range done.kind.Properties {
+			if property.Sent() {
+				set[name] = property.Unset
+			}
+		}
+	}
+	for _, other := range x.steps {
+		if other.outcome.Target != done.outcome.Target || other.kind == done.kind ||
+			!slices.Equal(other.kind.Reads, done.kind.Reads) {
+			continue
+		}
+		if l := byIdentity(live[other.key()], p.object.Identity); l != nil {
+			l.Properties = maps.Clone(l.Properties)
+			for name, value := range set {
+				if _, declared := other.kind.Properties[name]; declared {
+					l.Properties[name] = value
+				}
+			}
+		}
+	}
 }
 
 // change shows what a step of a rollback does as a change of a plan.

@@ -156,6 +156,9 @@ type Kind struct {
 	// Reads and Writes are what an account must be allowed to read and to write such resources:
 	// cmdlets, for Exchange.
 	Reads, Writes []string
+	// Aspect says that a resource is a part of an object that another kind creates: to remove it
+	// unsets its properties, and the object stays.
+	Aspect bool
 	// Recreates says that nothing updates a resource: one that differs is removed and made again.
 	// Command is then asked for Delete and for Create.
 	Recreates bool

@@ -86,6 +86,7 @@ type Ops[C any] struct {
 	Create func(name string, want Properties) (Command, error)
 	Update func(want Properties, live Live) (Command, error)
 	Delete func(live Live) (Command, error)
+	Aspect bool // see Kind
 	// Reads and Writes are what an account must be allowed.
 	Reads, Writes []string
 }
@@ -107,7 +108,7 @@ func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {
 	out := &k
 	ops := operations.For(out)
 	out.family, out.read, out.Find = &s.Family, ops.Read, ops.Find
-	out.Reads, out.Writes = ops.Reads, ops.Writes
+	out.Reads, out.Writes, out.Aspect = ops.Reads, ops.Writes, ops.Aspect
 	out.Recreates = ops.Update == nil && ops.Create != nil && ops.Delete != nil
 	out.Command = func(a Action, name string, want Properties, live *Live) (Command, error) {
 		switch {

@@ -84,7 +84,7 @@ func (c Cmdlets) noun(k *Kind) string {
 // For builds the operations of a kind.
 func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 	noun := c.noun(k)
-	ops := change.Ops[exchange.Session]{Reads: []string{"Get-" + noun}}
+	ops := change.Ops[exchange.Session]{Reads: []string{"Get-" + noun}, Aspect: c.Of != ""}
 	for _, v := range []struct {
 		verb Verbs
 		name string

@@ -76,7 +76,7 @@ type Collection struct {
 
 // For builds the operations of a kind.
 func (c Collection) For(k *Kind) change.Ops[Directory] {
-	var ops change.Ops[Directory]
+	ops := change.Ops[Directory]{Aspect: c.Aspect}
 	ops.Read = func(ctx context.Context, d Directory) ([]change.Live, error) {
 		objects, err := c.Read(d, ctx)
 		if err != nil {
