@@ -103,7 +103,7 @@ func grid(all []deployment.Answer) report.Table {
 		}
 		return strings.Compare(a, b)
 	})
-	t := report.Table{Columns: []msg.Text{msg.Of(`asks \ about`)}}
+	t := report.Table{Grid: true, Columns: []msg.Text{msg.Of(`asks \ about`)}}
 	for _, from := range places {
 		t.Columns = append(t.Columns, msg.Plain(from))
 		row := []msg.Text{msg.Plain(from)}

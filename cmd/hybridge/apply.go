@@ -201,10 +201,16 @@ func (t *task) unaccepted(checks check.Report, err error) error {
 		apply.AcceptFailedChecks}
 }
 
+// errCutOff is the class of the cancel of a run that has changes left.
+var errCutOff = errors.New("cut off")
+
 // applied reports what an apply or a rollback did, and returns the error of its end.
 func (t *task) applied(applied apply.Report, err error) error {
 	if applied.Kind == "" {
 		return err // it did not begin
+	}
+	if errors.Is(err, context.Canceled) && applied.Summary.Pending > 0 {
+		err = fmt.Errorf("%w%w", err, hidden{errCutOff})
 	}
 	if reportErr := t.write(applied); reportErr != nil && err == nil {
 		return fmt.Errorf("the run is complete, but its report cannot be written: %w", reportErr)

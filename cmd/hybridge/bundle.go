@@ -50,6 +50,15 @@ func runBundle(ctx context.Context, t *task, o bundleOptions, files []string) er
 	if err != nil {
 		return err
 	}
+	for _, path := range files { // before anything is contacted
+		if _, err := os.Stat(path); err != nil {
+			return usage("%w", unreadable(path, err))
+		}
+	}
+	f, err := newOutputFile(o.out)
+	if err != nil {
+		return usage("--out: %w", err)
+	}
 	took := map[string]time.Duration{}
 	started := time.Now()
 	s, err := t.bundled(ctx, o)
@@ -73,10 +82,6 @@ func runBundle(ctx context.Context, t *task, o bundleOptions, files []string) er
 		if yes, err := t.confirm(ctx, "write "+report.Sanitize(o.out)+"?"); err != nil || !yes {
 			return err
 		}
-	}
-	f, err := newOutputFile(o.out)
-	if err != nil {
-		return usage("--out: %w", err)
 	}
 	if err := errors.Join(deployment.WriteBundle(f, contents), f.commit()); err != nil {
 		return fmt.Errorf("write the bundle: %w", err)

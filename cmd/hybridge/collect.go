@@ -114,7 +114,10 @@ func runCollect(ctx context.Context, t *task, o collectOptions) error {
 		return err
 	}
 	if t.text() {
-		fmt.Fprintf(t.Err, "kept %d answers; %d questions failed\n", len(s.Readings)-s.Failed(), s.Failed())
+		fmt.Fprintf(t.Err, "kept %d answers\n", len(s.Readings)-s.Failed())
+		if n := s.Failed(); n > 0 {
+			fmt.Fprintf(t.Err, "without an answer: %d questions; hybridge check --snapshot says what that leaves unknown\n", n)
+		}
 	}
 	if t.outputFile != "" {
 		t.next("hybridge check --snapshot %s", report.ShellWord(t.outputFile))

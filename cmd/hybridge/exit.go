@@ -106,6 +106,7 @@ var classes = []struct {
 		"once the cause is gone, the same apply resumes; hybridge rollback undoes what was done",
 	},
 	{errUsage, exitUsage, ""},
+	{deployment.ErrNotInAnswers, exitUsage, ""},
 	{
 		selection.ErrUnmatched, exitUsage,
 		"hybridge help checks lists the ids of checks, hybridge plan those of changes",
@@ -242,6 +243,8 @@ func explain(ctx context.Context, cmd *cobra.Command, err error) report.Failure 
 		f.Message, f.Hint, f.See = "cancelled", "", ""
 		if exit != nil { // not agreed to
 			f.Message = exit.Error()
+		} else if errors.Is(err, errCutOff) {
+			f.Hint = "the same command goes on with the rest; hybridge history says what is done"
 		}
 	case exitTimeLimit:
 		f.Message = "time limit reached"

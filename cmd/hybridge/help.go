@@ -1,21 +1,25 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // newHelpCommand is the help about a command, a topic, or anything that the reference pages explain
 // under its id: the binary alone is enough to read them.
-func newHelpCommand() *cobra.Command {
+func newHelpCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND | TOPIC | ID | CODE]",
 		GroupID: "more",
@@ -39,8 +43,7 @@ func newHelpCommand() *cobra.Command {
 			}
 			for _, id := range []string{strings.Join(args, " "), deployment.CanonicalCode(strings.Join(args, " "))} {
 				if text := helpAbout(id); text != "" {
-					_, err := cmd.OutOrStdout().Write([]byte(text))
-					return err
+					return a.show(text)
 				}
 			}
 			// A code that is not known is not one that looks like it.
@@ -53,6 +56,91 @@ func newHelpCommand() *cobra.Command {
 				"hybridge help checks the ids of checks", strings.Join(args, " "))
 		},
 	}
+}
+
+// showHelp is what shows the help of every command, as show does.
+func (a app) showHelp(render func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		render(cmd, args)
+		cmd.SetOut(a.Out)
+		a.tasks.help = a.show(text.String()) // this function returns nothing
+	}
+}
+
+// show shows a page of help: on a terminal in its width, and in the pager when it is longer.
+func (a app) show(text string) error {
+	if !a.OutTTY {
+		_, err := io.WriteString(a.Out, text)
+		return err
+	}
+	text = fit(text, a.Width)
+	page := newPager(a.streams)
+	if page == nil {
+		_, err := io.WriteString(a.Out, text)
+		return err
+	}
+	_, _ = io.WriteString(page, text)
+	return page.Close()
+}
+
+var itemHead = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^ *(?:- |\S+(?: \S+)*? {2,})?`)
+})
+
+// fit breaks the lines of a page of help that are wider than a terminal. The text of an item goes on
+// below its beginning. Command lines stay whole, to be copied.
+func fit(text string, width int) string {
+	if width == 0 {
+		return text
+	}
+	var out []string
+	example := false
+	for _, block := range strings.Split(text, "\n\n") {
+		lines := strings.Split(block, "\n")
+		example = lines[0] == "Examples:" || example && strings.HasPrefix(lines[0], " ")
+		wide := slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > width })
+		if example || !wide {
+			out = append(out, block)
+			continue
+		}
+		var fitted, prose []string
+		flush := func() {
+			if len(prose) > 0 {
+				fitted = append(fitted, report.Wrap(strings.Join(prose, " "), width)...)
+			}
+			prose = nil
+		}
+		for _, line := range lines {
+			head := itemHead().FindString(line)
+			if head == "" && line != "" && !strings.ContainsAny(line[:1], "#|") {
+				prose = append(prose, line)
+				continue
+			}
+			flush()
+			if utf8.RuneCountInString(line) <= width || strings.HasPrefix(strings.TrimSpace(line), "hybridge ") {
+				fitted = append(fitted, line)
+				continue
+			}
+			hang := utf8.RuneCountInString(head)
+			if hang > width-20 {
+				fitted, hang = append(fitted, strings.TrimRight(head, " ")), 10
+				line = strings.Repeat(" ", hang) + line[len(head):]
+				head = line[:hang]
+			}
+			for i, part := range report.Wrap(line[len(head):], width-hang) {
+				if i == 0 {
+					fitted = append(fitted, head+part)
+				} else {
+					fitted = append(fitted, strings.Repeat(" ", hang)+part)
+				}
+			}
+		}
+		flush()
+		out = append(out, strings.Join(fitted, "\n"))
+	}
+	return strings.Join(out, "\n\n")
 }
 
 func helpNames(root *cobra.Command) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -19,14 +20,22 @@ import (
 // reads those.
 func (t *task) next(format string, args ...any) {
 	if t.text() && !t.recalled {
-		fmt.Fprintf(t.Err, "next: "+format+"\n", args...)
+		fmt.Fprintf(t.told(), "next: "+format+"\n", args...)
 	}
+}
+
+// told is where next and note write: below the output also where a pager shows it.
+func (t *task) told() io.Writer {
+	if t.paged {
+		return &t.after
+	}
+	return t.Err
 }
 
 // note says on standard error what was done beside the report.
 func (t *task) note(format string, args ...any) {
 	if t.text() {
-		fmt.Fprintf(t.Err, format+"\n", args...)
+		fmt.Fprintf(t.told(), format+"\n", args...)
 	}
 }
 

@@ -10,8 +10,11 @@ import (
 	"strings"
 )
 
-// paged are the verbs whose output is one document to read. The others show how their work goes on.
-var paged = []string{"plan", "explain", "history", "schema", "faults", "diff", "trend", "version"}
+// paged are the verbs whose output is one document to read. The others write to systems, ask, or
+// repeat.
+var paged = []string{
+	"check", "plan", "validate", "explain", "collect", "history", "schema", "faults", "diff", "trend", "merge", "version",
+}
 
 // pager keeps what is written until Close, and then shows it: in a program that scrolls when it is
 // longer than the terminal, else as it is.

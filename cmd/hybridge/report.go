@@ -145,16 +145,16 @@ func (t *task) savedChecks(name string) (check.Report, error) {
 		return check.Report{}, usage("%s is not JSON; write a report with: hybridge check -o json", shown)
 	}
 	switch {
+	case d.Kind != "CheckReport" && (d.Kind != "RunReport" || d.Check == nil):
+		return check.Report{}, usage("%s is a document of kind %q, not a CheckReport; write one with: hybridge check "+
+			"-o json",
+			shown, report.Sanitize(d.Kind))
 	case d.APIVersion != report.APIVersion:
 		return check.Report{}, usage("%s is of version %q; this hybridge reads %s", shown,
 			report.Sanitize(d.APIVersion),
 			report.APIVersion)
-	case d.Kind == "RunReport" && d.Check != nil:
+	case d.Kind == "RunReport":
 		return *d.Check, nil
-	case d.Kind != "CheckReport":
-		return check.Report{}, usage("%s is a document of kind %q, not a CheckReport; write one with: hybridge check "+
-			"-o json",
-			shown, report.Sanitize(d.Kind))
 	}
 	var r check.Report
 	if err := json.Unmarshal([]byte(text), &r); err != nil {

@@ -53,7 +53,10 @@ type app struct {
 }
 
 // tasks are the running commands: one, or two when a demo starts the wizard.
-type tasks struct{ running []*task }
+type tasks struct {
+	running []*task
+	help    error // why help could not be shown
+}
 
 // globals are the flags that every verb has.
 type globals struct {
@@ -119,6 +122,9 @@ func runIn(ctx context.Context, args []string, s streams, open opener) int {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	cmd, err := carryOut(ctx, root)
+	if err == nil {
+		err = running.help
+	}
 	if cmd != nil && cmd.Context() != nil {
 		ctx = cmd.Context() // with the time limit
 	}
@@ -295,11 +301,21 @@ and --non-interactive it runs all of them in plain lines.`,
 		newVersionCommand(a),
 		newReferenceCommand(a),
 	)
-	root.AddCommand(newHelpTopics()...)
-	root.SetHelpCommand(newHelpCommand())
+	root.AddCommand(newHelpTopics(a)...)
+	root.SetHelpCommand(newHelpCommand(a))
+	root.SetHelpFunc(a.showHelp(root.HelpFunc()))
 	misuse(root)
 	complete(a, root)
 	return root
+}
+
+// operands is how many arguments a command needs at least, by its line of usage: BEFORE AFTER.
+func operands(cmd *cobra.Command) int {
+	words := strings.Fields(cmd.Use)[1:]
+	if slices.ContainsFunc(words, func(word string) bool { return strings.ContainsAny(word, "[|") }) {
+		return 0
+	}
+	return len(words)
 }
 
 // misuse makes errors about arguments ones of usage, in every command.
@@ -310,6 +326,9 @@ func misuse(c *cobra.Command) {
 			err := check(cmd, args)
 			if err == nil || errors.Is(err, errUsage) {
 				return err
+			}
+			if !cmd.HasSubCommands() && len(args) < operands(cmd) {
+				return usage("%s needs %s", cmd.CommandPath(), strings.Join(strings.Fields(cmd.Use)[1:], " and "))
 			}
 			if !cmd.HasSubCommands() {
 				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -38,6 +39,8 @@ type task struct {
 	looking  bool // the answers file is for looking alone (validateOnly)
 	recalled bool // a snapshot answers in the place of the systems
 	log      *slog.Logger
+	paged    bool
+	after    bytes.Buffer   // what a person is told once the pager has shown the output
 	closers  []func() error // after the output's end
 }
 
@@ -177,6 +180,7 @@ func (t *task) end(f report.Failure) error {
 	for _, c := range t.closers {
 		keep(c())
 	}
+	_, _ = t.after.WriteTo(t.Err)
 	return first
 }
 

@@ -12,14 +12,14 @@ import (
 )
 
 // newHelpTopics are the topics of "hybridge help TOPIC": commands that only have a text.
-func newHelpTopics() []*cobra.Command {
+func newHelpTopics(a app) []*cobra.Command {
 	// The text is rendered when it is read. It lists every check, which would slow down each start.
 	topic := func(name, short string, text func() string) *cobra.Command {
 		c := &cobra.Command{Use: name, Short: short}
 		c.SetUsageFunc(func(*cobra.Command) error { return nil })
-		c.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		c.SetHelpFunc(a.showHelp(func(c *cobra.Command, _ []string) {
 			fmt.Fprintln(c.OutOrStdout(), strings.TrimRight(text(), "\n")+"\n")
-		})
+		}))
 		return c
 	}
 	fixed := func(text string) func() string { return func() string { return text } }
@@ -44,12 +44,16 @@ const topicAnswers = `The answers file describes your organization. It is one YA
   exchangeOnline:
     cloud: worldwide
     tenant: contoso.onmicrosoft.com
-    credential: {kind: certificate, clientId: ..., pfx: app.pfx, password: keyring:hybridge/app}
+    credential:
+      {kind: certificate, clientId: ..., pfx: app.pfx, password: keyring:hybridge/app}
   forests:
     - name: contoso
       directory: {servers: [dc1.contoso.com], bind: {kind: kerberos}}
       exchange: {server: ex1.contoso.com, credential: {kind: kerberos}}
-      namespace: {autodiscover: autodiscover.contoso.com, ews: mail.contoso.com, smtp: mail.contoso.com}
+      namespace:
+        autodiscover: autodiscover.contoso.com
+        ews: mail.contoso.com
+        smtp: mail.contoso.com
       domains: [contoso.com]
 
 hybridge init writes one per scenario, with a comment at every key. hybridge schema prints its JSON Schema, for
@@ -87,11 +91,24 @@ const topicSecrets = `Secrets are references in the answers file, never values a
 
 No plan, journal, report or log holds a secret.`
 
+// topicRows writes what things are called and what they are, in two columns.
+func topicRows(b *strings.Builder, rows [][2]string) {
+	width := 0
+	for _, row := range rows {
+		width = max(width, len(row[0]))
+	}
+	for _, row := range rows {
+		fmt.Fprintf(b, "  %-*s  %s\n", width, row[0], row[1])
+	}
+}
+
 func topicChecks() string {
 	var b strings.Builder
+	var rows [][2]string
 	for _, c := range deployment.Checks() {
-		fmt.Fprintf(&b, "  %-32s %s\n", c.ID, c.Title)
+		rows = append(rows, [2]string{string(c.ID), c.Title})
 	}
+	topicRows(&b, rows)
 	b.WriteString("\nhybridge help ID explains one; --only and --skip take ids, with * for any text.")
 	return b.String()
 }
@@ -99,9 +116,11 @@ func topicChecks() string {
 func topicClouds() string {
 	var b strings.Builder
 	b.WriteString("exchangeOnline.cloud names one of:\n\n")
+	var rows [][2]string
 	for _, c := range cloud.All() {
-		fmt.Fprintf(&b, "  %-12s %s\n", c.ID, c.Title)
+		rows = append(rows, [2]string{string(c.ID), c.Title})
 	}
+	topicRows(&b, rows)
 	b.WriteString("\nEvery host of a cloud can be overridden with exchangeOnline.hosts.")
 	return b.String()
 }
@@ -109,9 +128,11 @@ func topicClouds() string {
 func topicConsents() string {
 	var b strings.Builder
 	b.WriteString("Some changes need a consent by name, beyond --yes. --accept takes:\n\n")
+	var rows [][2]string
 	for _, c := range deployment.Consents() {
-		fmt.Fprintf(&b, "  %-14s %s\n", c.ID, c.Title)
+		rows = append(rows, [2]string{c.ID, c.Title})
 	}
+	topicRows(&b, rows)
 	b.WriteString("\nThe journal keeps the consents of its run.")
 	return b.String()
 }
@@ -119,9 +140,11 @@ func topicConsents() string {
 func topicFormats() string {
 	var b strings.Builder
 	b.WriteString("-o FORMAT names one of:\n\n")
+	var rows [][2]string
 	for _, f := range report.Formats(measured | report.Events) {
-		fmt.Fprintf(&b, "  %-9s %s\n", f.Name, f.About)
+		rows = append(rows, [2]string{f.Name, f.About})
 	}
+	topicRows(&b, rows)
 	b.WriteString(`
 The help of a command lists the formats that it writes. Data goes to standard output or to --output-file,
 everything else to standard error.

@@ -34,6 +34,7 @@ func (a app) verb(c *cobra.Command, has report.Trait, do work) *cobra.Command {
 			return err
 		}
 		if page != nil {
+			t.paged = true
 			t.closers = append(t.closers, page.Close)
 		}
 		t.verb = cmd.Name()

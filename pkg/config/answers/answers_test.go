@@ -376,6 +376,37 @@ func TestMask(t *testing.T) {
 	}
 }
 
+// A comment that speaks of a secret hides no line but comments: the answers below it are shown.
+func TestMaskOfComments(t *testing.T) {
+	got := maskLines(splitLines("# certificate and secret: an application of your own;\n# password: |\n" +
+		"#   Hunter2\nkind: deviceCode\nforests: x # secret: Hunter2\n# password: prompt\n# y\nz: 1"))
+	want := splitLines("# certificate and secret: [redacted]\n[redacted]\n[redacted]\nkind: deviceCode\n" +
+		"forests: x # secret: [redacted]\n[redacted]\n[redacted]\n[redacted]")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The first error of a newcomer: what is still to be filled in takes one line each, and the advice
+// stands once.
+func TestFreshAnswersFile(t *testing.T) {
+	for _, s := range Scenarios() {
+		template, err := Template(s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Parse("answers.yaml", template)
+		if err == nil {
+			t.Fatalf("%s: no fault", s.ID)
+		}
+		text := err.Error()
+		if strings.Contains(text, "[redacted]") || strings.Contains(text, " | ") ||
+			strings.Count(text, "write your own value") != 1 {
+			t.Errorf("%s:\n%s", s.ID, text)
+		}
+	}
+}
+
 // TestHostile: every kind of file named as the answers file gives one message and does no harm.
 func TestHostile(t *testing.T) {
 	dir := t.TempDir()

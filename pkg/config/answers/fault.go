@@ -64,7 +64,13 @@ const shownFaults = 50
 // Error returns one Fault after the other.
 func (f Faults) Error() string {
 	var parts []string
+	hint := ""
 	for _, fault := range f[:min(len(f), shownFaults)] {
+		if fault.Hint == hint {
+			fault.Hint = "" // said above
+		} else {
+			hint = fault.Hint
+		}
 		parts = append(parts, fault.Error())
 	}
 	if more := len(f) - shownFaults; more > 0 {

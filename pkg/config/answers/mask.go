@@ -24,8 +24,9 @@ func isSecretKey(key string) bool {
 // YAML are shown as well. In doubt it masks.
 func maskLines(lines []string) []string {
 	masked := make([]string, len(lines))
-	within := -1  // indentation of the key whose secret goes on over several lines; -1: none
-	flow := false // a flow mapping with such a secret is open: mask all text up to a }
+	within := -1     // indentation of the key whose secret goes on over several lines; -1: none
+	flow := false    // a flow mapping with such a secret is open: mask all text up to a }
+	comment := false // such a secret stands in a comment, which the next lines may continue
 	for i, line := range lines {
 		indent := len(line) - len(strings.TrimLeft(line, " \t-"))
 		first, isKey := leadingKey(line)
@@ -37,11 +38,18 @@ func maskLines(lines []string) []string {
 			}
 			within = -1
 		}
+		isComment := strings.HasPrefix(strings.TrimLeft(line, " \t"), "#")
+		if comment = comment && isComment; comment {
+			masked[i] = line[:indent] + secret.Redacted
+			continue
+		}
 		at, open := secretStart(line)
 		if at >= 0 {
 			line = line[:at] + secret.Redacted
 		}
 		switch {
+		case isComment:
+			comment = open
 		case open && isKey && isSecretKey(first):
 			within = indent
 		case open && !closes(lines[i][max(at, 0):]):

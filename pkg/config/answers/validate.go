@@ -162,6 +162,7 @@ func (v *validation) scalar(n *yaml.Node, path []string) (any, bool) {
 	}
 	if isPlaceholder(n.Value) {
 		v.faultAt(path, "still to be filled in: "+n.Value, "write your own value here, or remove what you do not use")
+		v.faults[len(v.faults)-1].Source = "" // the message quotes it
 		return nil, false
 	}
 	switch tag := n.ShortTag(); tag {

@@ -127,6 +127,9 @@ func (p *page) text(indent int, l label, t Tone, text string) {
 	}
 }
 
+// Wrap breaks text into lines of at most width columns, as a view does.
+func Wrap(text string, width int) []string { return wrap(text, width) }
+
 // wrap breaks text into lines of at most width columns, at spaces where there are any, and between
 // the characters of a script without spaces. Line breaks of the text stay.
 func wrap(text string, width int) []string { return breakLines(text, width, true) }

@@ -177,13 +177,23 @@ func (p *page) finding(f Finding) {
 	if !f.Action.IsZero() {
 		put(Plain, line(p.say(f.Action))+" ")
 	}
+	took := ""
+	if !f.Action.IsZero() && f.Took > 0 {
+		took = duration(f.Took)
+	}
+	// An id is copied whole: where the line is too short for it, it stands on the next. The wizard,
+	// which has its own colors, cuts the lines of its lists.
+	if id := line(f.ID); p.cut && p.Paint == nil && took != "" && f.Place == "" && cells.StringWidth(id)+2+len(took) > room {
+		p.add(head + p.paint(Faint, took))
+		head, took = strings.Repeat(" ", indent), ""
+	}
 	put(Strong, line(f.ID))
 	if f.Place != "" {
 		put(Plain, "  "+line(f.Place))
 	}
-	if !f.Action.IsZero() && f.Took > 0 {
+	if took != "" {
 		put(Plain, "  ")
-		put(Faint, duration(f.Took))
+		put(Faint, took)
 	}
 	summary := p.say(f.Summary)
 	if f.Status == Pass {
@@ -388,7 +398,26 @@ func (p *page) beforeAfter(m Matrix) {
 	}
 }
 
-// table writes columns as wide as their widest cell.
+func (p *page) records(columns []msg.Text, rows [][]string) {
+	wide := 0
+	for _, c := range columns[1:] {
+		wide = max(wide, cells.StringWidth(line(p.say(c))))
+	}
+	for i, row := range rows {
+		if i > 0 {
+			p.add("")
+		}
+		p.text(0, label{}, Strong, row[0])
+		for j, c := range row[1:] {
+			if c != "" && c != "-" && c != "0" {
+				p.text(2, p.label(pad(line(p.say(columns[j+1])), wide), Faint), Plain, c)
+			}
+		}
+	}
+}
+
+// table writes columns as wide as their widest cell. Where the terminal is narrower, each row becomes
+// lines of its own: the first cell, and below it what the others hold, if anything.
 func (p *page) table(t Table) {
 	rows := [][]string{}
 	head := make([]string, len(t.Columns))
@@ -408,6 +437,14 @@ func (p *page) table(t Table) {
 		for i, c := range row[:min(len(row), len(widths))] {
 			widths[i] = max(widths[i], cells.StringWidth(c))
 		}
+	}
+	total := -2
+	for _, w := range widths {
+		total += w + 2
+	}
+	if p.cut && !t.Grid && total > p.Width && len(widths) > 1 {
+		p.records(t.Columns, rows[1:])
+		return
 	}
 	for _, row := range rows {
 		text := ""

@@ -111,6 +111,7 @@ type Lookup struct {
 type Table struct {
 	Columns []msg.Text
 	Rows    [][]msg.Text
+	Grid    bool // it stays a table on a terminal that is too narrow for it
 }
 
 // Path is a way through several stations, in their order.

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
-	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 )
+
+// ErrNotInAnswers says that a plan is narrowed to a forest or a domain of other answers.
+var ErrNotInAnswers = errors.New("matches nothing in the answers file")
 
 // narrowed says to which forests and domains a plan is narrowed. It refuses those that the answers
 // do not name.
@@ -34,8 +37,8 @@ func (d *Deployment) narrowed() ([]change.Note, error) {
 		for i, name := range n.given {
 			at := slices.IndexFunc(n.known, func(k string) bool { return strings.EqualFold(k, name) })
 			if at < 0 {
-				return nil, fmt.Errorf("%s %q: %w in the answers file%s; there are %s", n.flag, name,
-					selection.ErrUnmatched, spelling.DidYouMean(name, n.known), strings.Join(n.known, ", "))
+				return nil, fmt.Errorf("%s %q: %w%s; there are %s", n.flag, name,
+					ErrNotInAnswers, spelling.DidYouMean(name, n.known), strings.Join(n.known, ", "))
 			}
 			n.given[i] = n.known[at]
 		}

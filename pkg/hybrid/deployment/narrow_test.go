@@ -8,7 +8,6 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 )
 
 func changeIDs(p change.Plan) (out []string) {
@@ -112,7 +111,7 @@ func TestPlanOfOneDomain(t *testing.T) {
 		func() { d.options.Forests, d.options.Domains = nil, []string{"contoso.org"} },
 	} {
 		set()
-		if _, err := d.Plan(t.Context(), &events{}); !errors.Is(err, selection.ErrUnmatched) ||
+		if _, err := d.Plan(t.Context(), &events{}); !errors.Is(err, ErrNotInAnswers) ||
 			!strings.Contains(err.Error(), "there are") {
 			t.Errorf("%v", err)
 		}

@@ -72,7 +72,7 @@ func (b *Board) View(most int, now time.Time) report.View {
 		hidden = len(rows) - max(most, 1)
 		rows = rows[:max(most, 1)]
 	}
-	t := report.Table{Columns: columns}
+	t := report.Table{Columns: columns, Grid: true}
 	for _, row := range rows {
 		t.Rows = append(t.Rows, []msg.Text{msg.Plain(string(row.Status)), msg.Plain(row.Direction),
 			row.Lookup().Question(), msg.Plain(row.Probe), msg.Of("%d ms", row.LatencyMS),

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,10 +88,15 @@ func (s Snapshot) View() report.View {
 		Text: string(s.Encode())}}}
 }
 
+// notThere are the errors that answer a question: what was asked for does not exist.
+var notThere = []string{"dns.absent", "dns.empty", "exchange.notFound", "entra.notFound", "workmail.notFound"}
+
 // Failed are the readings without an answer.
 func (s Snapshot) Failed() (n int) {
 	for _, r := range s.Readings {
-		if r.Error != nil {
+		if r.Error != nil && !slices.ContainsFunc(r.Error.Is, func(class string) bool {
+			return slices.Contains(notThere, class)
+		}) {
 			n++
 		}
 	}
@@ -106,6 +112,17 @@ func Decode(in io.Reader) (Snapshot, error) {
 	d := json.NewDecoder(io.LimitReader(in, maxSize))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
+		var syntax *json.SyntaxError
+		switch {
+		case s.Kind != "" && s.Kind != Kind: // its keys are those of another document
+			err = fmt.Errorf("a document of kind %q", s.Kind)
+		case errors.Is(err, io.EOF):
+			err = errors.New("the file is empty")
+		case errors.As(err, &syntax):
+			err = errors.New("it is not JSON")
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			err = errors.New("the file ends too early")
+		}
 		return Snapshot{}, fmt.Errorf("%w: %s", ErrFormat, link.Line(err.Error()))
 	}
 	switch {
