@@ -264,7 +264,7 @@ type match struct {
 // decidedBy lists the rows that a finding of a check shows: those whose words it says, or else those
 // that need no words.
 func decidedBy(e Evidence) []match {
-	text := plain(e.Text)
+	text := textOf(plain(e.Text))
 	var said, silent []int
 	for i, r := range Rows() {
 		if !slices.Contains(r.finders(), e.Probe) || e.Status == string(check.StatusSkip) && r.Layer != "access" {
@@ -298,14 +298,14 @@ type hint struct {
 // hints lists what a symptom says, by the order of the rows.
 func hints(s Symptom) map[int]hint {
 	out := map[int]hint{}
-	suspects, text := OfLookup(s.Text, s.Direction), plain(s.Text)
+	suspects, text := OfLookup(s.Text, s.Direction), textOf(plain(s.Text))
 	for i, r := range Rows() {
 		if at := slices.IndexFunc(suspects, func(d Diagnosis) bool { return d.ID == r.ID }); at >= 0 {
 			out[i] = hint{suspects[at].Confidence, false, suspects[at].Found}
 		}
 		for _, p := range r.seen {
 			if start, end := p.in(text); end >= 0 {
-				out[i] = hint{0.95, true, []string{text[start:end]}}
+				out[i] = hint{0.95, true, []string{text.string[start:end]}}
 			}
 		}
 	}

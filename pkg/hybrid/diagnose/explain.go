@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"io"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -112,7 +113,9 @@ func suspects(text, direction string) []Diagnosis {
 	if text == "" {
 		return nil
 	}
-	inField, traced := direction != "" || ofTheField(text), frame().MatchString(whole)
+	looked := textOf(text)
+	inField := direction != "" || ofTheField(looked)
+	traced := sync.OnceValue(func() bool { return frame().MatchString(whole) })
 	type suspect struct {
 		Diagnosis
 		wrapper bool
@@ -141,12 +144,12 @@ func suspects(text, direction string) []Diagnosis {
 			}
 		}
 		for _, p := range r.texts {
-			if start, end := p.in(text); end >= 0 {
+			if start, end := p.in(looked); end >= 0 {
 				add(text[start:end], r.Confidence)
 			}
 		}
 		for _, p := range r.vague {
-			if start, end := p.in(text); end >= 0 && (inField || !traced && p.alone(text, start, end)) {
+			if start, end := p.in(looked); end >= 0 && (inField || !traced() && p.alone(text, start, end)) {
 				add(text[start:end], r.Confidence-0.3)
 			}
 		}
@@ -191,13 +194,33 @@ func last(a, b bool) int {
 
 func round(f float64) float64 { return float64(int(f*100+0.5)) / 100 }
 
-// numberForm are numbers in a plain text that a word before them makes a code, in the languages of
-// Outlook, or the status of SMTP.
-var numberForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?:error|fehler|erreur|errore|fout|b[łl][ęe]du|ошибка|ошибки|エラー|错误|錯誤|오류|x-ms-diagnostics)` +
-		`(?:[ -]?(?:code|nummer|number|代码|コード|코드))?\s*[:：#=]?\s*\(?(\d{4,10})\b|` +
-		`(?:\b[45]\d\d[ \-]#?|#)([45]\.7\.\d{2,3})\b`)
-})
+var (
+	// numberForm is a number in a plain text that a word before it makes a code, in the languages of
+	// Outlook. statusForm is the status of SMTP. Both are looked for where a part of them is: a regular
+	// expression alone takes a long time for a log.
+	numberForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:error|fehler|erreur|errore|fout|b[łl][ęe]du|ошибка|ошибки|エラー|错误|錯誤|오류|x-ms-diagnostics)` +
+			`(?:[ -]?(?:code|nummer|number|代码|コード|코드))?\s*[:：#=]?\s*\(?(\d{4,10})\b`)
+	})
+	numberWords = []string{"error", "fehler", "erreur", "fout", "błędu", "błedu", "blędu", "bledu", "ошибк", "エラー", "错误",
+		"錯誤", "오류", "x-ms-diagnostics"}
+	statusForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:\b[45]\d\d[ \-]#?|#)([45]\.7\.\d{2,3})\b`)
+	})
+)
+
+// places are where a part is in a text.
+func places(text, part string) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for from := 0; ; {
+			at := strings.Index(text[from:], part)
+			if at < 0 || !yield(from+at) {
+				return
+			}
+			from += at + len(part)
+		}
+	}
+}
 
 // codesIn finds the codes of the table in a text. A short number is one only where it is all that
 // was given, or where the text says that it is a code.
@@ -211,8 +234,18 @@ func codesIn(whole, text string) map[string]bool {
 	if len(whole) < 40 {
 		add(whole)
 	}
-	for _, m := range numberForm().FindAllStringSubmatch(text, -1) {
-		add(m[1] + m[2])
+	for _, w := range numberWords {
+		for at := range places(text, w) {
+			if m := numberForm().FindStringSubmatch(text[at:]); m != nil {
+				add(m[1])
+			}
+		}
+	}
+	for at := range places(text, ".7.") {
+		// With what stands before "450 #4.7.26", and behind it.
+		if m := statusForm().FindStringSubmatch(text[max(0, at-7):min(len(text), at+7)]); m != nil {
+			add(m[1])
+		}
 	}
 	for w := range strings.FieldsFuncSeq(text, func(r rune) bool { return !wordy(r) && r != '-' }) {
 		// Numbers of this length are in nothing else.
@@ -248,7 +281,7 @@ var (
 // of Test-OAuthConnectivity with Success.
 func failures(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	if succeeded().MatchString(text) {
+	if strings.Contains(strings.ToLower(text), "resulttype") && succeeded().MatchString(text) {
 		var kept []string
 		for block := range strings.SplitSeq(text, "\n\n") {
 			if !succeeded().MatchString(block) {

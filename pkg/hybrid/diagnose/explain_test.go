@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,44 @@ func TestExplainIsFast(t *testing.T) {
 		t.Logf("%s: %s", name, took)
 		if took > time.Second { // 100 ms on a computer that does nothing else
 			t.Errorf("%s: %s", name, took)
+		}
+	}
+	// However busy the computer is: the whole table takes no longer than a few expressions.
+	fastest := func(run func()) time.Duration {
+		least := time.Hour
+		for range 7 {
+			begin := time.Now()
+			run()
+			least = min(least, time.Since(begin))
+		}
+		return least
+	}
+	expression := regexp.MustCompile(`(?i)missing signing certificate`)
+	one := fastest(func() { expression.FindAllString(log, -1) })
+	all := fastest(func() { Explain(log+"HCW8064", false) })
+	if t.Logf("a log: %s; one expression: %s", all, one); all > 3*one {
+		t.Errorf("a log takes %s, and one regular expression %s", all, one)
+	}
+}
+
+// Codes are found where they are, whatever stands around them.
+func TestCodesIn(t *testing.T) {
+	for text, want := range map[string]string{
+		"error 5037": "5037", "fehlercode: 5037.": "5037", "das ist fehler nummer 5037": "5037", "erreur 5037": "5037",
+		"kod błędu: 5037": "5037", "kod bledu 5037": "5037", "код ошибки 5037": "5037", "エラー コード: 5037": "5037",
+		"错误代码：5037": "5037", "错误代码:5037": "5037", "오류 코드: 5037": "5037", "x-ms-diagnostics: 2000008": "2000008",
+		"error error 5037": "5037", "error 50371": "", "error5037": "5037", "terror 5037x": "",
+		"550 5.7.64 tenantattribution": "5.7.64", "550-5.7.64": "5.7.64", "#5.7.64": "5.7.64", "450 #4.7.26 x": "",
+		"1550 5.7.64": "", "5.7.64": "", "version 15.7.64": "", "550 5.7.6": "", "550 5.7.6444": "",
+		"5.7.1 and 550 5.7.64": "5.7.64",
+	} {
+		padded := strings.Repeat("nothing at all ", 4) + text
+		var got []string
+		for code := range codesIn(padded, plain(padded)) {
+			got = append(got, code)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %v, want %q", text, got, want)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,6 +14,7 @@ const gap = 300
 // pattern is a text of the table, lower case, cut at its gaps.
 type pattern struct {
 	parts  []string
+	words  []string
 	length int
 }
 
@@ -21,14 +24,42 @@ func patterns(texts []string) []pattern {
 		p := pattern{parts: strings.Split(plain(t), " * ")}
 		for _, part := range p.parts {
 			p.length += len(part)
+			p.words = slices.AppendSeq(p.words, wordsOf(part))
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
-// in finds the pattern in a plain text. The end is -1 when it is not there.
-func (p pattern) in(text string) (start, end int) {
+// plainText is a text that patterns are looked for in, with its words: most patterns have one that
+// a text lacks.
+type plainText struct {
+	string
+	words map[string]bool
+}
+
+func textOf(plain string) plainText {
+	t := plainText{plain, map[string]bool{}}
+	for w := range wordsOf(plain) {
+		t.words[w] = true
+	}
+	return t
+}
+
+// wordsOf are the words of a plain text.
+func wordsOf(plain string) iter.Seq[string] {
+	return strings.FieldsFuncSeq(plain, func(r rune) bool { return !wordy(r) })
+}
+
+// in finds the pattern in a plain text. The end is -1 when it is not there. No word of a pattern is
+// a part of a longer one of the text.
+func (p pattern) in(t plainText) (start, end int) {
+	for _, w := range p.words {
+		if !t.words[w] {
+			return 0, -1
+		}
+	}
+	text := t.string
 	for from := 0; ; {
 		first := word(text, p.parts[0], from, len(text))
 		if first < 0 {
@@ -82,16 +113,16 @@ func plain(s string) string {
 }
 
 // field are words that show that a text is about Exchange, its hybrid, or a lookup.
-var field = []string{
+var field = patterns([]string{
 	"autodiscover", "ews", "exchange.asmx", "free/busy", "freebusy", "getuseravailability", "availability", "exchange",
 	"office365", "office 365", "test-oauthconnectivity", "oauth", "organization relationship", "hybrid", "mrsproxy",
 	"outlook", "federation", "x-ms-diagnostics", "svc-integrated", "msexchange", "asautodiscover", "asproxy", "hcw",
-}
+})
 
 // ofTheField reports whether a plain text is about what the table is about.
-func ofTheField(text string) bool {
-	for _, w := range field {
-		if word(text, w, 0, len(text)) >= 0 {
+func ofTheField(text plainText) bool {
+	for _, p := range field {
+		if _, end := p.in(text); end >= 0 {
 			return true
 		}
 	}
