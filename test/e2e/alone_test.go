@@ -70,11 +70,11 @@ func TestWizardAlone(t *testing.T) {
 	answer("Which organization", "\x1b[B\r") // two forests
 	answer("Where is forest 1?", "\r")       // the domain of this computer is there already
 	answer("> Account", "svc-hybridge\r")
-	answer("password of svc-hybridge@contoso", e.password(t, "contoso")+"\r")
+	answer("password of svc-hybridge@contoso", e.password(t, "contoso", "svc-hybridge")+"\r")
 	answer("found. Each is a proposal", "\r") // the next forest
 	answer("Where is forest 2?", "fabrikam.example\r")
 	answer("> Account", "\r")
-	answer("password of svc-hybridge@fabrikam", e.password(t, "fabrikam")+"\r")
+	answer("password of svc-hybridge@fabrikam", e.password(t, "fabrikam", "svc-hybridge")+"\r")
 	answer("found. Each is a proposal", "\r")
 	answer("These are the answers", "\r")
 	browser.until(" pass, ")

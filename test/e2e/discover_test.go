@@ -63,8 +63,17 @@ func TestDiscover(t *testing.T) {
 	found := filepath.Join(e.dir, "found.yaml")
 	r := finish(t, e.plainly("init", "--discover", "contoso.example", "fabrikam.example", "-f", e.begin(t),
 		"--output-file", found))
-	if r.code != 0 || strings.Contains(r.stderr, "not found") {
+	if r.code != 0 || strings.Count(r.stderr, "not found") != 2 {
 		t.Fatalf("exit code %d: %s", r.code, r.stderr)
+	}
+	// The account of hybridge has no mailbox, and no one is there who knows the password of a person.
+	for _, forest := range []string{"contoso", "fabrikam"} {
+		for _, want := range []string{"who asks for free/busy in " + forest + ".example: svc-hybridge@",
+			"such as " + e.person(t, forest)} {
+			if !strings.Contains(strings.Join(strings.Fields(r.stderr), " "), want) {
+				t.Errorf("it does not say %q:\n%s", want, r.stderr)
+			}
+		}
 	}
 	data, err := os.ReadFile(found)
 	if err != nil {

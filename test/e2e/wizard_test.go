@@ -183,11 +183,11 @@ func TestWizardDiscovers(t *testing.T) {
 	}
 	answer("Where is forest 1?", "\x15contoso.example\r")
 	answer("> Account", "svc-hybridge\r")
-	answer("password of svc-hybridge@contoso", e.password(t, "contoso")+"\r")
+	answer("password of svc-hybridge@contoso", e.password(t, "contoso", "svc-hybridge")+"\r")
 	answer("found. Each is a proposal", "f")
 	answer("Where is forest 2?", "fabrikam.example\r")
 	answer("> Account", "\r")
-	answer("password of svc-hybridge@fabrikam", e.password(t, "fabrikam")+"\r")
+	answer("password of svc-hybridge@fabrikam", e.password(t, "fabrikam", "svc-hybridge")+"\r")
 	answer("found. Each is a proposal", "\r")
 	answer("These are the answers", "\r")
 	s.until(time.Minute, " pass, ")
@@ -203,7 +203,7 @@ func TestWizardDiscovers(t *testing.T) {
 		t.Errorf("%v:\n%s", err, written)
 	}
 	for _, forest := range []string{"contoso", "fabrikam"} {
-		if strings.Contains(string(written), e.password(t, forest)) {
+		if strings.Contains(string(written), e.password(t, forest, "svc-hybridge")) {
 			t.Error("a password is in the file")
 		}
 	}

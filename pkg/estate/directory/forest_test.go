@@ -235,6 +235,14 @@ func TestUsers(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for account, want := range map[string]string{"anna@contoso.example": "Anna", `CONTOSO\Two`: "Two, Primaries",
+		"two@contoso.example": "Two, Primaries", "No mail": "", "*": "", "remote": "Remote"} {
+		found, err := open(t, e.config(t)).Recipients(t.Context(), account)
+		if err != nil || want == "" && len(found) > 0 ||
+			want != "" && (len(found) != 1 || !strings.HasPrefix(strings.ReplaceAll(found[0].DN, `\`, ""), "CN="+want)) {
+			t.Errorf("%s: %v, %v; want %q", account, found, err, want)
+		}
+	}
 }
 
 // Groups, contacts and public folders are read with the users: they share the addresses.

@@ -177,6 +177,22 @@ func (f *Forest) Users(ctx context.Context) iter.Seq2[User, error] {
 	}
 }
 
+// Recipients returns the recipients that an account may be, user@domain or DOMAIN\user, in the
+// domain of the server that Open chose: those with that user principal name or account name.
+func (f *Forest) Recipients(ctx context.Context, account string) (found []User, err error) {
+	short, _, _ := strings.Cut(account[strings.LastIndexByte(account, '\\')+1:], "@")
+	filter := fmt.Sprintf("(&%s(|(userPrincipalName=%s)(sAMAccountName=%s)))", userFilter,
+		ldap.EscapeFilter(account), ldap.EscapeFilter(short))
+	err = f.read(ctx, "mailbox of "+account, func(c *conn) error {
+		found = nil
+		return c.users(ctx, f.root.DefaultNamingContext, filter, func(u User) bool {
+			found = append(found, u)
+			return true
+		})
+	})
+	return found, err
+}
+
 func (f *Forest) eachUser(ctx context.Context, yield func(User) bool) error {
 	domains, err := f.domains(ctx)
 	if err != nil {

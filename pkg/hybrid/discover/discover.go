@@ -3,6 +3,7 @@
 package discover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -206,10 +207,9 @@ func (f *finder) fromDirectory(ctx context.Context, p *part, side *fact.Side) {
 		p.gap("Active Directory of "+p.root, msg.Plain(link.Line(err.Error())))
 		return
 	}
-	if trusting, ok := dir.(interface {
-		Facts(ctx context.Context) (directory.Facts, error)
-	}); ok {
-		facts, err := trusting.Facts(ctx)
+	live, asked := dir.(live)
+	if asked {
+		facts, err := live.Facts(ctx)
 		if err != nil {
 			p.gap("trusts of "+p.root, msg.Plain(link.Line(err.Error())))
 		}
@@ -239,14 +239,56 @@ func (f *finder) fromDirectory(ctx context.Context, p *part, side *fact.Side) {
 	p.acceptedDomains(x)
 	p.propose("forests[].domains", msg.Of("the accepted domains in %s", configuration), p.domains...)
 	p.server(x, side.Answers, configuration)
-	p.people(ctx, dir)
+	person := p.people(ctx, dir)
+	if asked {
+		p.asker(ctx, live, side.Answers, person)
+	}
+}
+
+// live is what an open directory answers beyond fact.Directory.
+type live interface {
+	Facts(ctx context.Context) (directory.Facts, error)
+	Recipients(ctx context.Context, account string) ([]directory.User, error)
+}
+
+// asker proposes who asks for free/busy where the account that signs in to Exchange has no mailbox:
+// Exchange gives no token for such an account, and the tenant does not know it.
+func (p *part) asker(ctx context.Context, dir live, said answers.Forest, person directory.User) {
+	account := said.Exchange.Credential
+	if account.Kind == "" {
+		account = said.Directory.Bind
+	}
+	const what, prompt = "who asks for free/busy in ", "prompt"
+	if account.User == "" {
+		p.gap(what+p.root, msg.Of("the account that runs hybridge: where it has no mailbox, or is not synchronized, "+
+			"name another one in forests[].exchange.ews"))
+		return
+	}
+	found, err := dir.Recipients(ctx, account.User)
+	switch {
+	case err != nil:
+		p.gap(what+p.root, msg.Plain(link.Line(err.Error())))
+	case slices.ContainsFunc(found, func(u directory.User) bool { return u.Type.Local() }):
+	case len(person.Primary) == 0:
+		p.gap(what+p.root, msg.Of("%s has no mailbox: name an account that has one in forests[].exchange.ews",
+			account.User))
+	case said.Directory.Bind.Password != prompt: // the file is for runs without a person
+		p.gap(what+p.root, msg.Of("%s has no mailbox: name an account that has one in forests[].exchange.ews, such as %s",
+			account.User, cmp.Or(person.UPN, person.Primary[0])))
+	default:
+		from := msg.Of("%s has no mailbox and cannot ask; a person with a mailbox can. Take one who is synchronized and "+
+			"whose password you have", account.User)
+		p.propose("forests[].exchange.ews.kind", from, string(answers.CredentialPassword))
+		p.propose("forests[].exchange.ews.user", from, cmp.Or(person.UPN, person.Primary[0]))
+		p.propose("forests[].exchange.ews.password", from, prompt)
+	}
 }
 
 // searched is how many users are looked at for two people whose calendars are tested.
 const searched = 2000
 
-// people finds a person on premises and one in the cloud.
-func (p *part) people(ctx context.Context, dir fact.Directory) {
+// people finds a person on premises, whom it returns, and one in the cloud.
+func (p *part) people(ctx context.Context, dir fact.Directory) (person directory.User) {
 	var here, there string
 	n := 0
 	for u, err := range dir.Users(ctx) {
@@ -262,16 +304,17 @@ func (p *part) people(ctx context.Context, dir fact.Directory) {
 		}
 		switch {
 		case u.Type == directory.UserMailbox && here == "":
-			here = u.Primary[0]
+			here, person = u.Primary[0], u
 		case u.Type == directory.RemoteUserMailbox && there == "":
 			there = u.Primary[0]
 		}
 	}
 	if here == "" || there == "" {
-		return // a test needs both
+		return person // a test needs both
 	}
 	p.propose("tests.pairs[].from", msg.Of("Active Directory of %s: a mailbox on premises", p.root), here)
 	p.propose("tests.pairs[].to", msg.Of("Active Directory of %s: a mailbox in the cloud", p.root), there)
+	return person
 }
 
 // acceptedDomains takes the domains that belong to the organization, the default one first.

@@ -25,6 +25,7 @@ type forest struct {
 	trusts   []directory.Trust
 	users    []directory.User
 	err      error
+	unread   error // of Recipients
 }
 
 func (f forest) RootDSE() directory.RootDSE { return directory.RootDSE{} }
@@ -45,6 +46,14 @@ func (f forest) Users(context.Context) iter.Seq2[directory.User, error] {
 			}
 		}
 	}
+}
+
+// Recipients knows users by the user principal name alone.
+func (f forest) Recipients(_ context.Context, account string) ([]directory.User, error) {
+	if f.unread != nil {
+		return nil, f.unread
+	}
+	return slices.DeleteFunc(slices.Clone(f.users), func(u directory.User) bool { return u.UPN != account }), nil
 }
 
 func version(text string) directory.Version {
@@ -81,8 +90,8 @@ func contoso() world {
 				{Kind: "PowerShell", Server: "EX1"}},
 		}, users: []directory.User{
 			{Type: directory.UserMailbox, Primary: []string{"off@contoso.com"}, Account: directory.AccountDisabled},
-			{Type: directory.UserMailbox, Primary: []string{"anna@contoso.com"}},
-			{Type: directory.RemoteUserMailbox, Primary: []string{"bob@contoso.com"}},
+			{Type: directory.UserMailbox, Primary: []string{"anna@contoso.com"}, UPN: "anna@contoso.com"},
+			{Type: directory.RemoteUserMailbox, Primary: []string{"bob@contoso.com"}, UPN: "bob@contoso.com"},
 		}},
 		bind: answers.Credential{Kind: answers.CredentialKerberos},
 		records: map[string]string{"SRV _ldap._tcp.dc._msdcs.contoso.com": "dc1.contoso.com",
@@ -151,7 +160,8 @@ func TestWhole(t *testing.T) {
 		"exchangeOnline.tenant": "contoso.onmicrosoft.com", "exchangeOnline.credential.kind": "deviceCode",
 		"tests.pairs[].from": "anna@contoso.com", "tests.pairs[].to": "bob@contoso.com",
 	}
-	if diff := cmp.Diff(want, values(found)); diff != "" || len(found.Gaps) > 0 {
+	if diff := cmp.Diff(want, values(found)); diff != "" || len(found.Gaps) != 1 ||
+		!strings.HasPrefix(found.Gaps[0].What, "who asks for free/busy in ") {
 		t.Errorf("gaps %v, -want +got:\n%s", found.Gaps, diff)
 	}
 	for _, p := range found.Proposals {
@@ -223,7 +233,27 @@ func TestVariants(t *testing.T) {
 			"forests[].exchange.url": "https://ex1.contoso.com/PowerShell/"}, ""},
 		"an account with a password": {func(w *world) {
 			w.bind = answers.Credential{Kind: answers.CredentialPassword, User: "svc@contoso.com", Password: "prompt"}
-		}, map[string]string{"forests[].exchange.credential.kind": "password", "forests[].exchange.url": ""}, ""},
+		}, map[string]string{"forests[].exchange.credential.kind": "password", "forests[].exchange.url": "",
+			"forests[].exchange.ews.kind": "password", "forests[].exchange.ews.user": "anna@contoso.com",
+			"forests[].exchange.ews.password": "prompt"}, ""},
+		"an account with a mailbox asks itself": {func(w *world) {
+			w.bind = answers.Credential{Kind: answers.CredentialPassword, User: "anna@contoso.com", Password: "prompt"}
+		}, map[string]string{"forests[].exchange.ews.kind": "", "forests[].exchange.ews.user": ""}, ""},
+		"a file for runs without a person asks for nothing": {func(w *world) {
+			w.bind = answers.Credential{Kind: answers.CredentialPassword, User: "svc@contoso.com", Password: "env:P"}
+		}, map[string]string{"forests[].exchange.ews.kind": "", "forests[].exchange.ews.password": ""},
+			"forests[].exchange.ews, such as anna@contoso.com"},
+		"a remote mailbox is none that asks": {func(w *world) {
+			w.bind = answers.Credential{Kind: answers.CredentialPassword, User: "bob@contoso.com", Password: "prompt"}
+		}, map[string]string{"forests[].exchange.ews.user": "anna@contoso.com"}, ""},
+		"an account whose mailbox is not known": {func(w *world) {
+			w.bind = answers.Credential{Kind: answers.CredentialPassword, User: "svc@contoso.com", Password: "prompt"}
+			w.forest.unread = errors.New("the search failed")
+		}, map[string]string{"forests[].exchange.ews.kind": ""}, "who asks for free/busy in contoso.com: the search failed"},
+		"no person has a mailbox on premises": {func(w *world) {
+			w.bind = answers.Credential{Kind: answers.CredentialPassword, User: "svc@contoso.com", Password: "prompt"}
+			w.forest.users = w.forest.users[2:]
+		}, map[string]string{"forests[].exchange.ews.kind": ""}, "svc@contoso.com has no mailbox"},
 		"no one in the cloud": {func(w *world) { w.forest.users = w.forest.users[:2] },
 			map[string]string{"tests.pairs[].from": "", "tests.pairs[].to": ""}, ""},
 		"hybrid already": {func(w *world) {
@@ -243,6 +273,9 @@ func TestVariants(t *testing.T) {
 			}
 			var gaps []string
 			for _, g := range found.Gaps {
+				if w.bind.Kind == answers.CredentialKerberos && strings.HasPrefix(g.What, "who asks") {
+					continue // TestWhole
+				}
 				gaps = append(gaps, g.What+": "+g.Why.String())
 			}
 			if text := strings.Join(gaps, "\n"); test.gap == "" && text != "" || !strings.Contains(text, test.gap) {
