@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
@@ -42,6 +44,36 @@ func (a answering) MailTips(ctx context.Context, q ews.Query) ([]ews.MailTips, e
 			out[i].Replies, out[i].Full = &none, &full
 		default:
 			out[i] = a.askTips(ctx, r.target)
+		}
+	}
+	return out, nil
+}
+
+// tips answers Graph's getMailTips: those of people in the tenant, and of people on-premises as the
+// forest gives them. What it does not give is left out.
+func (t *tenantSite) tips(q entra.TipsQuestion) ([]entra.Tips, error) {
+	as, ok := t.premise.find(q.As)
+	if !ok || !as.here {
+		return nil, entra.ErrNoMailbox
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ctx = onBehalfOf(ctx, as.primary)
+	foreign := q.AppID != t.automationID && q.User == ""
+	out := make([]entra.Tips, len(q.Addresses))
+	for i, address := range q.Addresses {
+		r, ok := t.premise.find(address)
+		none, full := "", false
+		switch {
+		case !ok:
+			out[i].ErrorCode, out[i].Message = "ErrorInvalidRecipients", "The recipient cannot be found."
+		case r.here:
+			out[i].Replies, out[i].Full = &none, &full
+		case foreign:
+			out[i].ErrorCode, out[i].Message = "ErrorProxyRequestNotAllowed", "The recipient is not in this organization."
+		default:
+			tips := t.premise.askTips(ctx, r.target)
+			out[i].Replies, out[i].Full = tips.Replies, tips.Full
 		}
 	}
 	return out, nil

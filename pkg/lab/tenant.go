@@ -56,7 +56,7 @@ var automationRoles = entra.NewApplication{
 	DisplayName: "hybridge automation",
 	Exchange:    []string{"Exchange.ManageAsApp"},
 	Graph: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All",
-		"Organization.Read.All", "Calendars.Read", "Mail.Send", "Mail.ReadWrite"},
+		"Organization.Read.All", "Calendars.Read", "MailTips.ReadBasic.All", "Mail.Send", "Mail.ReadWrite"},
 }
 
 func (t *tenantSite) register(r *registry) {
@@ -88,7 +88,7 @@ func (t *tenantSite) enroll(l *Lab) error {
 		Key:      key,
 		TenantID: t.id, DisplayName: "Contoso", InitialDomain: tenantDomain,
 		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", DevicePage: t.devicePage,
-		Clock: t.now, Schedules: t.schedules, Calendars: t, Mailboxes: t,
+		Clock: t.now, Schedules: t.schedules, Tips: t.tips, Calendars: t, Mailboxes: t,
 	})
 	if err != nil {
 		return err

@@ -420,3 +420,41 @@ func TestDeviceCodeIsAskedForOnce(t *testing.T) {
 		}
 	})
 }
+
+// What Graph says of a recipient, what it does not say, and what it refuses are three things.
+func TestMailTips(t *testing.T) {
+	none, no := "", false
+	for name, tt := range map[string]struct {
+		answer string
+		want   entra.MailTips
+		err    string
+	}{
+		"both": {`{"value":[{"emailAddress":{"name":"","address":"b@contoso.com"},` +
+			`"automaticReplies":{"message":""},"mailboxFull":false}]}`, entra.MailTips{Replies: &none, Full: &no}, ""},
+		"nothing": {`{"value":[{"emailAddress":{"name":"","address":"b@contoso.com"}}]}`, entra.MailTips{}, ""},
+		"refused": {`{"value":[{"error":{"code":"ErrorInvalidRecipients","message":"no\u001b[31m"}}]}`,
+			entra.MailTips{Err: &entra.ScheduleError{Code: "ErrorInvalidRecipients", Message: link.Line("no\x1b[31m")}}, ""},
+		"of no one": {`{"value":[]}`, entra.MailTips{}, "getMailTips"},
+		"no JSON":   {`<html>`, entra.MailTips{}, "getMailTips"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := ""
+			c := scriptedClient(t, nil, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				asked = r.Method + " " + r.URL.EscapedPath() + " " + string(body)
+				fmt.Fprint(w, tt.answer)
+			})
+			got, err := c.MailTips(t.Context(), "a/b@contoso.com", "b@contoso.com")
+			if want := `POST /v1.0/users/a%2Fb@contoso.com/getMailTips {"EmailAddresses":["b@contoso.com"],` +
+				`"MailTipsOptions":"automaticReplies, mailboxFullStatus"}`; asked != want {
+				t.Errorf("asked %s", asked)
+			}
+			if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) || tt.err == "" && err != nil {
+				t.Errorf("error %v", err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -201,6 +201,11 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 				p.Proofs = append(p.Proofs, d.moving(f, facts.Tenant))
 			}
 		}
+		if d.answers.Has(answers.MailTips) {
+			for _, f := range d.forests {
+				p.Proofs = append(p.Proofs, d.tipsOf(f, facts.Tenant))
+			}
+		}
 		if !readOnly {
 			p.Diary = freebusy.GraphDiary(d.tenant.graph.get)
 		}

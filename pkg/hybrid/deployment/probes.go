@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -137,6 +138,46 @@ func mailTips(client func(context.Context) (*ews.Client, error)) freebusy.Proof 
 			case len(found[0].Pending) > 0 || found[0].Replies == nil && found[0].Full == nil:
 				return "", freebusy.Refused("the MailTips of %s are missing: Exchange got no answer about automatic "+
 					"replies and a full mailbox (%s)", s.To, strings.Join(found[0].Pending, ", "))
+			}
+			return "", nil
+		}}
+}
+
+// graphTips is Microsoft Graph for MailTips.
+type graphTips interface {
+	MailTips(ctx context.Context, as, recipient string) (entra.MailTips, error)
+}
+
+// tipsOf asks Exchange Online for the MailTips of a mailbox on-premises that only the forest can
+// give. Nothing else needs the permission: without it nothing is asked, and a warning names it.
+func (d *Deployment) tipsOf(f *forest, tenant *fact.Side) freebusy.Proof {
+	ask := asking[*entra.Client, graphTips](d.tenant.graph.get)
+	return freebusy.Proof{Probe: "mailtips", To: f.answers.Name, Beyond: true,
+		Try: func(ctx context.Context, s freebusy.Step) (string, error) {
+			grant, err := fact.Permissions.In(ctx, tenant)
+			if err != nil {
+				return "", freebusy.NotSeen(err)
+			}
+			if len(grant.Permissions) > 0 && !slices.ContainsFunc(entra.MailTipsPermissions, grant.Has) {
+				d.warn("online -> " + f.answers.Name + ": MailTips were not asked for: the sign-in has no " +
+					msg.Alternatives(entra.MailTipsPermissions).String() + " of Microsoft Graph")
+				return "", freebusy.ErrNotAsked
+			}
+			c, err := ask(ctx)
+			if err != nil {
+				return "", err
+			}
+			found, err := c.MailTips(ctx, s.From, s.To)
+			switch {
+			case err != nil:
+				return "", err
+			case found.Err != nil:
+				return "", freebusy.Refused("MailTips of %s: %v", s.To, found.Err)
+			case found.Replies == nil && found.Full == nil:
+				return "", freebusy.Refused("the MailTips of %s are missing: Exchange Online got no answer about automatic "+
+					"replies and a full mailbox", s.To)
+			case found.Replies == nil: // Graph may say false of a mailbox that it knows nothing of
+				return "", freebusy.NotSeen(fmt.Errorf("microsoft graph says nothing about automatic replies of %s", s.To))
 			}
 			return "", nil
 		}}

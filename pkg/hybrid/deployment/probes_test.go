@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // rows are the answers of one probe in a direction.
@@ -245,4 +247,57 @@ func TestMailTipsOfTheTenant(t *testing.T) {
 	if err != nil || v.Verdict.Status != OK {
 		t.Error(err, v.Verdict)
 	}
+}
+
+// MailTips of a mailbox on-premises come from the forest: none do where its relationship gives none.
+// Without the permission, nothing is asked, and a warning names it.
+func TestMailTipsOfAForest(t *testing.T) {
+	d, _, _ := readyLab(t)
+	const back, probe = "online -> contoso", "mailtips"
+	tested(t, d, back, probe, OK)
+	s, err := d.forests[0].exchange.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	relations, err := s.Run(t.Context(), exchange.Command{Name: "Get-OrganizationRelationship"})
+	if err != nil || len(relations) == 0 {
+		t.Fatal(err)
+	}
+	for _, r := range relations {
+		name, _ := r.String("Name")
+		ran(t, d, false, "Set-OrganizationRelationship", map[string]any{"Identity": name, "MailTipsAccessEnabled": false})
+	}
+	a := tested(t, d, back, probe, Failed, "are missing", "Exchange Online got no answer")
+	if got := Suspect(a); len(got) == 0 || got[0] != "lookup.mailtips-missing" {
+		t.Errorf("%v", got)
+	}
+	g, err := d.tenant.graph.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := g.ServicePrincipal(t.Context(), d.answers.ExchangeOnline.Credential.ClientID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph, err := g.ServicePrincipal(t.Context(), oauth.AppGraph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/servicePrincipals/" + own.ID + "/appRoleAssignments"
+	granted, err := g.List(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range graph.AppRoles {
+		for _, given := range granted {
+			if given["appRoleId"] == role.ID && role.Value == entra.MailTipsPermissions[0] {
+				if _, err := g.Do(t.Context(), "DELETE", path+"/"+given["id"].(string), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	d.tenant.tokens.drop()
+	d.tenant.graph.drop()
+	tested(t, d, back, probe, "", "MailTips.ReadBasic.All or Mail.Read of Microsoft Graph")
 }

@@ -92,6 +92,11 @@ type Grant struct {
 	Roles []string
 }
 
+// Has reports whether the token shows a permission.
+func (g Grant) Has(permission string) bool {
+	return slices.ContainsFunc(g.Permissions, func(p string) bool { return strings.EqualFold(p, permission) })
+}
+
 // Permissions are what the tenant's token grants.
 var Permissions = &Query[Grant]{
 	question: question{AtTenant, []Source{{System: Entra, Ask: "access token"}}},

@@ -91,6 +91,9 @@ func (c *call) users(path []string) (int, any, *odataError) {
 	if status, answer, e, done := c.messages(path); done {
 		return status, answer, e
 	}
+	if status, answer, e, done := c.tips(path); done {
+		return status, answer, e
+	}
 	if len(path) != 4 || path[2] != "calendar" || path[3] != "getSchedule" && path[3] != "microsoft.graph.getSchedule" {
 		return 0, nil, badRequest("Resource not found for the segment '%s'.", path[len(path)-1])
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	Clock              func() time.Time // time.Now when nil
 	// Schedules answers getSchedule; without it every mailbox is unknown.
 	Schedules func(q ScheduleQuestion) ([]Schedule, error)
+	// Tips answers getMailTips, one for each address; without it every mailbox is unknown.
+	Tips func(q TipsQuestion) ([]Tips, error)
 	// Calendars keeps events; without it no user has a mailbox.
 	Calendars Calendars
 	// Mailboxes sends and keeps messages.
@@ -228,8 +230,8 @@ type Assignment struct {
 // microsoft is the tenant that owns Microsoft's own applications.
 const microsoft = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 
-// Permissions that resources offer, by value. The ids are Microsoft's, except those of
-// MailTips.ReadBasic.All and ProfilePhoto.Read.All, which the lab invented. Clients look them up.
+// Permissions that resources offer, by value. The ids are Microsoft's, except that of
+// ProfilePhoto.Read.All, which the lab invented. Clients look them up.
 var (
 	exchangeRoles = map[string]string{
 		"full_access_as_app":   "dc890d15-9560-4a4c-9b7f-a736ec74ec40",
@@ -246,7 +248,7 @@ var (
 		"Mail.Read":                       "810c84a8-4a9e-49e6-bf7d-12d183f40d01",
 		"Mail.ReadWrite":                  "e2a3a72e-5f79-4c64-b1b1-878b674786c9",
 		"Mail.Send":                       "b633e1c5-b582-4048-a93e-9f11b44c7e96",
-		"MailTips.ReadBasic.All":          "5c1f0f5e-3b1a-4f6e-9d0c-1ab0c0ffee01",
+		"MailTips.ReadBasic.All":          "a2c9652d-4d7f-4e4e-9d75-ac32fdc6f413",
 		"MailboxSettings.Read":            "40f97065-369a-49f4-947c-6a255697ae91",
 		"Organization.Read.All":           "498476ce-e0fe-48b0-b801-37ba7e2685c6",
 		"ProfilePhoto.Read.All":           "5c1f0f5e-3b1a-4f6e-9d0c-1ab0c0ffee02",
