@@ -27,7 +27,7 @@ import (
 
 const (
 	pairsGoal = 10.0 // seconds of 1,000 pairs
-	pairsMost = 50   // pairs per request for calendars
+	pairsMost = 50   // pairs per request for calendars; one request more proves the answers
 )
 
 // pairs measures 1,000 pairs of free/busy beside exchangelib, which asks the same server for the
@@ -126,7 +126,7 @@ func pairs(ctx context.Context, n int) error {
 	fmt.Fprintf(w, "hybridge test\t%.2f\t%d\t%d\t\n", took, tested.Summary.OK, requests)
 	fmt.Fprintf(w, "exchangelib\t%.2f\t%d\t\t\n", other.Seconds, other.Calendars)
 	fmt.Fprintf(w, "ratio\t%.2f\t\t\t\n", took/other.Seconds)
-	fmt.Fprintf(w, "goal\t%.2f\t\t%d\t\n", pairsGoal, len(addresses)/pairsMost)
+	fmt.Fprintf(w, "goal\t%.2f\t\t%d\t\n", pairsGoal, len(addresses)/pairsMost+1)
 	if err := w.Flush(); err != nil {
 		return err
 	}
