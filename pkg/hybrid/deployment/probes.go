@@ -115,11 +115,12 @@ type tipsAsker interface {
 
 // mailTips asks Exchange on-premises for the MailTips of a mailbox in the tenant that only the tenant
 // can give. Where lookups go to Microsoft Graph it is left out: Graph gives automatic replies alone.
+// Where the lookup fails, too: MailTips take its way.
 func mailTips(client func(context.Context) (*ews.Client, error)) freebusy.Proof {
 	ask := asking[*ews.Client, tipsAsker](client)
 	return freebusy.Proof{Probe: "mailtips", To: desired.PlaceOnline, Beyond: true,
 		Try: func(ctx context.Context, s freebusy.Step) (string, error) {
-			if s.ThroughGraph() {
+			if s.ThroughGraph() || !s.Works {
 				return "", freebusy.ErrNotAsked
 			}
 			c, err := ask(ctx)
@@ -154,6 +155,9 @@ func (d *Deployment) tipsOf(f *forest, tenant *fact.Side) freebusy.Proof {
 	ask := asking[*entra.Client, graphTips](d.tenant.graph.get)
 	return freebusy.Proof{Probe: "mailtips", To: f.answers.Name, Beyond: true,
 		Try: func(ctx context.Context, s freebusy.Step) (string, error) {
+			if !s.Works {
+				return "", freebusy.ErrNotAsked
+			}
 			grant, err := fact.Permissions.In(ctx, tenant)
 			if err != nil {
 				return "", freebusy.NotSeen(err)

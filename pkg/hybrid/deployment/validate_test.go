@@ -42,7 +42,7 @@ func (q *writes) weather(next http.Handler) http.Handler {
 		var what string
 		switch {
 		case strings.HasPrefix(r.Host, "graph.") && r.Method != http.MethodGet && !strings.HasSuffix(path, "/getschedule") &&
-			!strings.HasSuffix(path, "/$batch"):
+			!strings.HasSuffix(path, "/getmailtips") && !strings.HasSuffix(path, "/$batch"):
 			what = r.Method + " " + path
 		case path == "/ews/exchange.asmx":
 			for _, operation := range []string{"CreateItem", "DeleteItem", "UpdateItem", "SendItem", "CreateFolder"} {

@@ -25,7 +25,8 @@ func (r *round) direction(ctx context.Context, p Premise, lookups []*lookup, pro
 		if proven[a.Direction+" "+probe] {
 			return
 		}
-		step := Step{Pair: l.pair, Address: l.at.Address, Route: l.answer.Route}
+		step := Step{Pair: l.pair, Address: l.at.Address, Route: l.answer.Route,
+			Works: l.answer.Status == OK}
 		a = guarded(ctx, r.o.Timeout, a, func(ctx context.Context) (string, error) { return f(ctx, step) })
 		if errors.Is(a.Cause, ErrNotAsked) {
 			return

@@ -83,6 +83,7 @@ type Step struct {
 	Pair
 	Address string // what the asking side asks for: the target address of a mailbox that is elsewhere
 	Route   []string
+	Works   bool // the lookup itself
 }
 
 // ThroughGraph reports whether an on-premises organization asks Microsoft Graph, and not EWS.
