@@ -241,7 +241,7 @@ func TestWrappersComeLastWithoutChecks(t *testing.T) {
 func TestGapIsLimited(t *testing.T) {
 	p := patterns([]string{"the server * refused"})[0]
 	for words, want := range map[int]bool{0: true, 10: true, 2 * gap: false} {
-		if _, end := p.in("the server " + strings.Repeat("a ", words) + "refused it"); end >= 0 != want {
+		if _, end := p.in(textOf("the server " + strings.Repeat("a ", words) + "refused it")); end >= 0 != want {
 			t.Errorf("%d words between: end %d", words, end)
 		}
 	}
