@@ -27,7 +27,7 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 	relate(t, f.org, "On-premises to O365", coexistenceDomain)
 	const nobody, twice = `2000005;reason="The user specified by the user-context in the token does not exist.";error_category="invalid_user"`, `2000005;reason="The user specified by the user-context in the token is ambiguous.";error_category="invalid_user"`
 	toTenant := func(user string) error {
-		found, err := answering{f.premise, f.domain}.Availability(t.Context(), ews.Query{
+		found, err := answering{f.premise, f.domain, ""}.Availability(t.Context(), ews.Query{
 			Caller: link.Caller{Scheme: "NTLM", User: user}, Mailboxes: []string{f.moved().primary}, Window: today(),
 		})
 		if err != nil {

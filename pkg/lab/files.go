@@ -116,6 +116,7 @@ type facts struct {
 	Endpoints map[string]string `json:"endpoints"` // HOST:PORT -> where it is
 	Tenant    string            `json:"tenant,omitempty"`
 	TenantID  string            `json:"tenantId,omitempty"`
+	Archiver  string            `json:"archiver,omitempty"` // an application that acts as people in EWS of the tenant
 	Forests   []forestFacts     `json:"forests"`
 }
 
@@ -134,7 +135,7 @@ func (l *Lab) writeFacts() error {
 	f := facts{PID: os.Getpid(), CA: filepath.Join(l.dir, "ca.pem"), DNS: l.zone.Address(),
 		Endpoints: map[string]string{}}
 	if l.tenant != nil {
-		f.Tenant, f.TenantID = tenantDomain, l.tenant.id
+		f.Tenant, f.TenantID, f.Archiver = tenantDomain, l.tenant.id, archiverID
 	}
 	for _, rule := range l.network.connectTo {
 		name, address := cutRule(rule)

@@ -393,7 +393,7 @@ func (s *exchangeServer) web(powershell http.Handler) http.Handler {
 	version := ews.ServerVersion{}
 	_, _ = fmt.Sscanf(s.version(), "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build,
 		&version.Revision)
-	calendars := f.premise.gate(soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain}, Version: version}))
+	calendars := f.premise.gate(soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain, ""}, Version: version}))
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		byHost(w, r, "AutodiscoverVirtualDirectory",
 			&autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
@@ -430,11 +430,20 @@ func (s *exchangeServer) web(powershell http.Handler) http.Handler {
 type answering struct {
 	*premise
 	domain string // of callers that name none
+	vendor string // an application that acts as people who are here
 }
 
 func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calendar, error) {
 	out := make([]ews.Calendar, len(q.Mailboxes))
+	token, _ := q.Caller.Claims.(oauth.Token)
 	foreign := q.Caller.Scheme == "Bearer"
+	if a.vendor != "" && q.Caller.User == a.vendor {
+		as, err := a.acts(q)
+		if err != nil {
+			return nil, err
+		}
+		q.Caller, q.Impersonated, foreign = link.Caller{User: as}, "", false
+	}
 	proxied, refused := a.proxied(ctx, q.Caller)
 	proxied = proxied && !foreign
 	if !foreign {
@@ -444,7 +453,6 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 		}
 		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
 	}
-	token, _ := q.Caller.Claims.(oauth.Token)
 	for i, f := range a.availabilities(ctx, q.Mailboxes, q.Window, foreign || proxied) {
 		address, found, err := q.Mailboxes[i], f.events, f.err
 		switch {
@@ -465,6 +473,20 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 		out[i].Err = err
 	}
 	return out, nil
+}
+
+// acts is the mailbox as which the application of a vendor asks.
+func (a answering) acts(q ews.Query) (string, error) {
+	r, ok := a.find(q.Impersonated)
+	switch {
+	case q.Impersonated == "":
+		return "", &ews.Fault{ResponseCode: "ErrorAccessDenied",
+			Message: "ExchangeImpersonation SOAP header must be present for this type of OAuth token."}
+	case !ok || !r.here:
+		return "", &ews.Fault{ResponseCode: "ErrorNonExistentMailbox",
+			Message: "The SMTP address has no mailbox associated with it."}
+	}
+	return r.primary, nil
 }
 
 func firstLabel(host string) string {

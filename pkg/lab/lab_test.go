@@ -422,7 +422,7 @@ func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
 
 // A valid password does not allow impersonation of another user.
 func TestNobodyImpersonates(t *testing.T) {
-	a := answering{&premise{people: map[string]*recipient{"anna@contoso.example": {mailbox: &mailbox{primary: "anna@contoso.example"}, here: true}}}, "contoso.example"}
+	a := answering{&premise{people: map[string]*recipient{"anna@contoso.example": {mailbox: &mailbox{primary: "anna@contoso.example"}, here: true}}}, "contoso.example", ""}
 	q := ews.Query{Caller: link.Caller{User: "anna", Scheme: "Basic"}, Mailboxes: []string{"anna@contoso.example"},
 		Window: today()}
 	if found, err := a.Availability(t.Context(), q); err != nil || found[0].Err != nil {

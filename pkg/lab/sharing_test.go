@@ -17,7 +17,7 @@ func TestAnsweringSideDecides(t *testing.T) {
 	relate(t, l.tenant.org, "O365 to On-premises", f.domain)
 	relate(t, f.org, "On-premises to O365", coexistenceDomain)
 	toTenant := func() (ews.Calendar, error) {
-		found, err := answering{f.premise, f.domain}.Availability(t.Context(), ews.Query{
+		found, err := answering{f.premise, f.domain, ""}.Availability(t.Context(), ews.Query{
 			Caller: link.Caller{Scheme: "NTLM", User: f.local().primary}, Mailboxes: []string{f.moved().primary},
 			Window: today(),
 		})

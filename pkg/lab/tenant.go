@@ -51,6 +51,10 @@ type tenantSite struct {
 	viewOnly bool
 }
 
+// archiverID is an application of another vendor, which acts as people of the tenant in EWS. Its
+// secret is secrets/archiver.
+var archiverID = stableGUID("somebody else's archiver")
+
 // automationRoles are what the automation application has been granted.
 var automationRoles = entra.NewApplication{
 	DisplayName: "hybridge automation",
@@ -101,7 +105,14 @@ func (t *tenantSite) enroll(l *Lab) error {
 	}
 	application := automationRoles
 	application.Certificate = t.automation.cert
-	t.automationID, err = t.entra.AddApplication(application)
+	if t.automationID, err = t.entra.AddApplication(application); err != nil {
+		return err
+	}
+	password, err := l.credentials.password("archiver")
+	if err == nil {
+		_, err = t.entra.AddApplication(entra.NewApplication{AppID: archiverID, DisplayName: "Archiver of another vendor",
+			Secret: password, Exchange: []string{"full_access_as_app"}})
+	}
 	return err
 }
 
@@ -114,7 +125,7 @@ func (t *tenantSite) seed(forests []*forestSite) {
 	o.Seed("AcceptedDomain", "Name", coexistenceDomain, "DomainName", coexistenceDomain, "IsCoexistenceDomain", true)
 	config := o.Objects("OrganizationConfig")[0]
 	config.Set("EwsEnabled", true)
-	config.Set("EwsAllowedAppIDs", stableGUID("somebody else's archiver"))
+	config.Set("EwsAllowedAppIDs", archiverID)
 	for _, f := range forests {
 		o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", f == forests[0])
 		for _, m := range f.users {
@@ -156,7 +167,7 @@ func (t *tenantSite) web() map[string]http.Handler {
 		})
 	}
 	calendars := known(t.policy(t.premise.gate(soapOnly(&ews.Handler{
-		Backend: answering{t.premise, tenantDomain},
+		Backend: answering{t.premise, tenantDomain, archiverID},
 		Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10},
 	}))))
 	discovery := autodiscover.Advertise(known(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20,

@@ -26,7 +26,10 @@ type ewsQuestion struct {
 	Version   string            `json:"version,omitempty"` // asked for when empty
 	User      string            `json:"user"`
 	Password  string            `json:"password"`
-	Mailboxes []string          `json:"mailboxes"`
+	// Tenant and Application are of an application that acts as the user.
+	Tenant      string   `json:"tenant,omitempty"`
+	Application string   `json:"application,omitempty"`
+	Mailboxes   []string `json:"mailboxes"`
 }
 
 type ewsAnswer struct {

@@ -16,6 +16,8 @@ import (
 
 type labFacts struct {
 	Endpoints map[string]string
+	TenantID  string
+	Archiver  string
 	Forests   []struct{ Name, Domain, Account, User, Remote, Password string }
 }
 

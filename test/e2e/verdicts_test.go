@@ -73,7 +73,7 @@ func TestClientsAgreeWithTheVerdict(t *testing.T) {
 	seen, unseen, table := map[string]int{}, 0, []string{}
 	for _, f := range faults {
 		r := rows[f.ID]
-		table = append(table, fmt.Sprintf("%-34s  %-60s  %-52s  %s", f.ID, r.verdict, r.said["exchangelib"],
+		table = append(table, fmt.Sprintf("%-34s  %-72s  %-60s  %s", f.ID, r.verdict, r.said["exchangelib"],
 			r.said["DavMail"]))
 		if len(r.seen) == 0 {
 			unseen++
@@ -82,7 +82,7 @@ func TestClientsAgreeWithTheVerdict(t *testing.T) {
 			seen[client]++
 		}
 	}
-	t.Logf("\n%-34s  %-60s  %-52s  %s\n%s", "FAULT", "HYBRIDGE", "EXCHANGELIB", "DAVMAIL", strings.Join(table, "\n"))
+	t.Logf("\n%-34s  %-72s  %-60s  %s\n%s", "FAULT", "HYBRIDGE", "EXCHANGELIB", "DAVMAIL", strings.Join(table, "\n"))
 	t.Logf("of %d faults, exchangelib sees %d and DavMail %d; %d show in no lookup that one of them can make",
 		len(faults)-1, seen["exchangelib"], seen["DavMail"], unseen-1)
 	floor := 3
@@ -96,9 +96,9 @@ func TestClientsAgreeWithTheVerdict(t *testing.T) {
 
 // row is what a fault brought.
 type row struct {
-	verdict, cause string
-	said           map[string]string // by client
-	seen           map[string]bool   // clients for which a lookup failed that fails here
+	verdict string
+	said    map[string]string // by client
+	seen    map[string]bool   // clients for which a lookup failed that fails here
 }
 
 // desk is where both clients are open; DavMail once for each host.
@@ -124,9 +124,11 @@ type silent struct{}
 
 func (silent) Observe(observe.Event) {}
 
-// server is where a person's lookups begin.
+// server is where a person's lookups begin. probe is hybridge's probe of the same lookups; from is the
+// one person of them, empty where it does not matter who looks up.
 type server struct {
-	place, host, user, password, scheme, version string
+	place, probe, from                                 string
+	host, user, password, scheme, version, application string
 }
 
 // compare plants a fault, and compares what hybridge and the clients see of the same servers.
@@ -178,7 +180,7 @@ func (d *desk) compare(t *testing.T, f lab.Fault) row {
 		var lookups []freebusy.Answer
 		mailboxes := []string{}
 		for _, v := range report.Matrix {
-			if v.Probe == "ews" && strings.HasPrefix(v.Direction, s.place+" ->") {
+			if v.Probe == s.probe && strings.HasPrefix(v.Direction, s.place+" ->") && (s.from == "" || s.from == v.From) {
 				_, domain, _ := strings.Cut(v.To, "@")
 				lookups = append(lookups, v)
 				mailboxes = append(mailboxes, v.To, "nobody@"+domain)
@@ -189,7 +191,7 @@ func (d *desk) compare(t *testing.T, f lab.Fault) row {
 		}
 		answer := d.exchangelib.ask(t, ewsQuestion{Endpoints: facts.Endpoints,
 			URL: "https://" + s.host + "/EWS/Exchange.asmx", Scheme: s.scheme, Version: s.version, User: s.user,
-			Password: s.password, Mailboxes: mailboxes})
+			Password: s.password, Tenant: facts.TenantID, Application: s.application, Mailboxes: mailboxes})
 		merged := map[string]map[string]string{"exchangelib": answer.Merged}
 		texts := map[string]func(string) string{"exchangelib": func(m string) string { return answer.Texts[m] }}
 		if dav := d.davMail[s.host]; dav != nil {
@@ -228,30 +230,51 @@ func (d *desk) compare(t *testing.T, f lab.Fault) row {
 		}
 	}
 	if len(verdicts) > 0 {
-		r.verdict = strings.Join(verdicts, ", ")
+		r.verdict = brief(verdicts)
 	}
 	if report.Verdict != nil && len(report.Verdict.Causes) > 0 {
-		r.cause = string(report.Verdict.Causes[0].ID)
+		r.verdict += ": " + string(report.Verdict.Causes[0].ID)
 	}
 	for client, what := range clients {
-		r.said[client] = strings.Join(what, ", ")
+		r.said[client] = brief(what)
 	}
 	t.Logf("lab %.1f s, set-up %.1f s, lookups %.1f s, clients %.1f s", up.Sub(began).Seconds(), set.Sub(up).Seconds(),
 		looked.Sub(set).Seconds(), time.Since(looked).Seconds())
 	return r
 }
 
-// servers are where the lookups of a lab begin that a mail client makes: EWS of each forest, and of
-// WorkMail.
+// brief names the lookups that are not ok, and counts the others.
+func brief(lookups []string) string {
+	ok := 0
+	var out []string
+	for _, l := range lookups {
+		if strings.HasSuffix(l, " ok") {
+			ok++
+		} else {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(append(out, fmt.Sprintf("%d ok", ok)), ", ")
+}
+
+// servers are where the lookups of a lab begin that a mail client makes: EWS of each forest, of
+// WorkMail, and of the tenant, which hybridge asks through Microsoft Graph.
 func (e *estate) servers(t *testing.T, a answers.Answers) (all []server) {
 	t.Helper()
-	for _, f := range e.facts(t).Forests {
-		all = append(all, server{place: f.Name, host: "mail." + f.Domain, user: f.User,
+	facts := e.facts(t)
+	for _, f := range facts.Forests {
+		all = append(all, server{place: f.Name, probe: "ews", host: "mail." + f.Domain, user: f.User,
 			password: e.secret(t, f.Password), scheme: "ntlm"})
 	}
 	if w := a.WorkMail; w != nil && w.Account != nil {
-		all = append(all, server{place: "workmail", host: "ews.mail." + w.Region + ".awsapps.com", user: w.Account.User,
-			password: e.secret(t, string(w.Account.Password)), scheme: "basic", version: "2010_SP2"})
+		all = append(all, server{place: "workmail", probe: "ews", host: "ews.mail." + w.Region + ".awsapps.com",
+			user: w.Account.User, password: e.secret(t, string(w.Account.Password)), scheme: "basic", version: "2010_SP2"})
+	}
+	for _, f := range facts.Forests {
+		if facts.Archiver != "" && f.Remote != "" {
+			all = append(all, server{place: "online", probe: "graph", from: f.Remote, host: "outlook.office365.com",
+				user: f.Remote, password: e.secret(t, "secrets/archiver"), scheme: "oauth", application: facts.Archiver})
+		}
 	}
 	return all
 }

@@ -1,11 +1,11 @@
 """Does autodiscover and free/busy with exchangelib against labs. It reads one question per line of standard input, and prints one
 answer per line, both JSON:
 
-{"endpoints": {"HOST:PORT": "ADDRESS"}, "discovery": "pox|soap", "url": URL, "scheme": "basic|ntlm", "version": "2010_SP2",
- "user": EMAIL, "password": PASSWORD, "mailboxes": [EMAIL]}
+{"endpoints": {"HOST:PORT": "ADDRESS"}, "discovery": "pox|soap", "url": URL, "scheme": "basic|ntlm|oauth", "version": "2010_SP2",
+ "user": EMAIL, "password": PASSWORD, "tenant": ID, "application": ID, "mailboxes": [EMAIL]}
 {"endpoint": URL, "merged": {EMAIL: "0022...|error NAME"}, "texts": {EMAIL: TEXT OF THE ERROR}}
 
-With a url there is no autodiscover. exchangelib is left as it is: its URLs, its order of autodiscover, its choice of authentication.
+With a url there is no autodiscover. With oauth, an application whose secret is the password acts as the user. exchangelib is left as it is: its URLs, its order of autodiscover, its choice of authentication.
 Only connections are led to where the lab listens, as curl's --connect-to does.
 """
 import datetime
@@ -14,7 +14,7 @@ import logging
 import sys
 
 import urllib3.util.connection as connection
-from exchangelib import BASIC, NTLM, Configuration, Credentials, EWSDateTime, EWSTimeZone
+from exchangelib import BASIC, NTLM, OAUTH2, Configuration, Credentials, EWSDateTime, EWSTimeZone, Identity, OAuth2Credentials
 from exchangelib import version as versions
 from exchangelib.autodiscover import clear_cache
 from exchangelib.autodiscover.discovery.base import BaseAutodiscovery
@@ -22,6 +22,8 @@ from exchangelib.autodiscover.discovery.pox import PoxAutodiscovery
 from exchangelib.autodiscover.discovery.soap import SoapAutodiscovery
 from exchangelib.errors import EWSError
 from exchangelib.protocol import CachingProtocol, FailFast, Protocol
+from oauthlib.oauth2 import OAuth2Error
+from requests import RequestException
 
 endpoints = {}
 connect = connection.create_connection
@@ -42,7 +44,11 @@ logging.disable(logging.WARNING)  # each time of a calendar has no zone, which D
 
 
 def open_protocol(q):
-    credentials = Credentials(q["user"], q["password"])
+    if q["scheme"] == "oauth":
+        credentials = OAuth2Credentials(client_id=q["application"], client_secret=q["password"], tenant_id=q["tenant"],
+                                        identity=Identity(primary_smtp_address=q["user"]))
+    else:
+        credentials = Credentials(q["user"], q["password"])
     kind, endpoint = Protocol, q.get("url")
     if not endpoint:
         clear_cache()
@@ -52,7 +58,7 @@ def open_protocol(q):
         kind, endpoint = type(found), found.service_endpoint
     version = q.get("version")
     return kind(config=Configuration(
-        service_endpoint=endpoint, credentials=credentials, auth_type={"basic": BASIC, "ntlm": NTLM}[q["scheme"]], retry_policy=FailFast(),
+        service_endpoint=endpoint, credentials=credentials, auth_type={"basic": BASIC, "ntlm": NTLM, "oauth": OAUTH2}[q["scheme"]], retry_policy=FailFast(),
         version=versions.Version(build=getattr(versions, f"EXCHANGE_{version}")) if version else None))
 
 
@@ -78,7 +84,7 @@ for line in sys.stdin:
                 protocol = open_protocol(question)
                 answer["endpoint"] = protocol.service_endpoint
             answer["merged"][mailbox] = look_up(protocol, mailbox)
-        except EWSError as error:
+        except (EWSError, OAuth2Error, RequestException) as error:
             answer["merged"][mailbox] = f"error {type(error).__name__}"
             answer["texts"][mailbox] = str(error)
     CachingProtocol.clear_cache()
