@@ -23,13 +23,17 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := func(receipt string, serial int64, name string) []byte {
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(key *ecdsa.PrivateKey, receipt string, serial int64, name string) []byte {
 		of := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(4e9, 0),
 			Subject: pkix.Name{CommonName: name, Organization: []string{"Zyxwolt"}}, DNSNames: []string{name},
 			EmailAddresses: []string{"qwelfgar@zyxwolt.test"},
 			IPAddresses:    []net.IP{net.IPv4(81, 200, 33, 44).To4(), net.ParseIP("2a02:810a:1234::5")},
 			ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2},
-				Value: append([]byte{4, byte(len(receipt))}, receipt...)}},
+				Value: append([]byte{4, byte(2 + len(receipt)), 0, byte(len(receipt))}, receipt...)}},
 			IsCA: true, BasicConstraintsValid: true}
 		der, err := x509.CreateCertificate(rand.Reader, of, of, key.Public(), key)
 		if err != nil {
@@ -37,15 +41,16 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 		}
 		return der
 	}
-	leaf := made("receipt of the leaf", 0x1122334455667788, "mail.zyxwolt.test")
-	root := made("receipt of the root", 0x2233445566778899, "root.zyxwolt.test")
-	inner := made("receipt of the inner", 0x3344556677889911, "inner.zyxwolt.test")
+	leaf := made(key, "receipt of the leaf", 0x1a22334455667788, "mail.zyxwolt.test")
+	root := made(key, "receipt of the root", 0x2233445566778899, "root.zyxwolt.test")
+	inner := made(other, "receipt of the inner", 0x3344556677889911, "inner.zyxwolt.test")
 	around, err := asn1.Marshal(struct{ A, B asn1.RawValue }{asn1.RawValue{FullBytes: inner},
 		asn1.RawValue{FullBytes: []byte{5, 0}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := json.Marshal([]string{base64.StdEncoding.EncodeToString(leaf), base64.StdEncoding.EncodeToString(around)})
+	answer, err := json.Marshal([]string{base64.StdEncoding.EncodeToString(leaf), base64.StdEncoding.EncodeToString(around),
+		"1a22334455667788"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +66,7 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := [][]byte{out.Roots[0]}
-	for _, text := range texts {
+	for _, text := range texts[:2] {
 		der, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)
@@ -72,10 +77,14 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inside, err := x509.MarshalPKIXPublicKey(other.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, der := range all {
 		for name, planted := range map[string][]byte{"name": []byte("zyxwolt"), "address": {81, 200, 33, 44},
 			"address of IPv6": net.ParseIP("2a02:810a:1234::5"), "person": []byte("qwelfgar"),
-			"receipt": []byte("receipt of"), "key": spki, "serial number": big.NewInt(0x1122334455667788).Bytes(),
+			"receipt": []byte("receipt of"), "key": spki, "key of the inner": inside, "serial number": big.NewInt(0x1a22334455667788).Bytes(),
 			"serial number of the root":  big.NewInt(0x2233445566778899).Bytes(),
 			"serial number of the inner": big.NewInt(0x3344556677889911).Bytes()} {
 			if bytes.Contains(bytes.ToLower(der), bytes.ToLower(planted)) {
@@ -84,7 +93,7 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 		}
 	}
 	c, err := x509.ParseCertificate(all[1])
-	if err != nil || len(c.IPAddresses) != 2 || c.CheckSignatureFrom(c) != nil {
-		t.Errorf("%+v, %v", c, err)
+	if err != nil || len(c.IPAddresses) != 2 || c.CheckSignatureFrom(c) != nil || c.SerialNumber.Text(16) != texts[2] {
+		t.Errorf("%v, serial number %s, addresses %v", err, texts[2], c.IPAddresses)
 	}
 }

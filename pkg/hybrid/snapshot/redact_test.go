@@ -50,7 +50,9 @@ func TestRedactedNamesAreGone(t *testing.T) {
 		Hint: "ask Mark Page", As: []Typed{{"name", json.RawMessage(`{"Name":"mail.zyxwolt.test"}`)}}}
 	out, names := redacted(t, "zyxwolt.test",
 		Reading{Place: "zyxwolt", System: "Exchange on-premises", Ask: "Get-Mailbox -Identity 'J%C3%B6rg\u00fc\u00df'",
-			Answer: json.RawMessage(strings.ReplaceAll(answer, "\n", "")), Error: failed})
+			Answer: json.RawMessage(strings.ReplaceAll(answer, "\n", "")), Error: failed},
+		Reading{Place: "zyxwolt", System: "Exchange on-premises", Ask: "Get-Mailbox -Identity 'Qwelfgar' -Server qserv1",
+			Answer: json.RawMessage("[]")})
 	file := out.Encode()
 	for _, name := range planted {
 		if bytes.Contains(bytes.ToLower(file), []byte(strings.ToLower(name))) {
@@ -118,6 +120,25 @@ func testRedactor(t testing.TB) *redactor {
 }
 
 func (r *redactor) back0(s string) string { return r.Restore(s) }
+
+// No word stands for itself, for a word that stays, or for two words.
+func TestRedactedWordsAreOthers(t *testing.T) {
+	r := testRedactor(t)
+	seen := map[string]string{}
+	for a := 'a'; a <= 'z'; a++ {
+		for b := 'a'; b <= 'z'; b++ {
+			word := string([]rune{a, b, 'q'})
+			if r.public(word) {
+				continue
+			}
+			got := r.text(word, false)
+			if got == word || r.public(got) || seen[got] != "" {
+				t.Errorf("%s became %s, as %s", word, got, seen[got])
+			}
+			seen[got] = word
+		}
+	}
+}
 
 // FuzzRedact reads what servers and files say.
 func FuzzRedact(f *testing.F) {
