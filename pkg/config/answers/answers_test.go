@@ -770,3 +770,41 @@ func TestSideBySide(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+// One value that a file names in two places stays two values: answers that differ there are saved as
+// they are.
+func TestSaveOverAliases(t *testing.T) {
+	a, err := Parse("a", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Forests) < 2 {
+		t.Fatal("one forest")
+	}
+	path := filepath.Join(t.TempDir(), "answers.yaml")
+	const before = "apiVersion: hybridge/v1\nkind: Answers\norganization: x\nforests:\n" +
+		"  - &one {name: a, domains: [a.example]}\n  - *one\n"
+	if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a, again); diff != "" {
+		t.Errorf("(-saved +loaded):\n%s", diff)
+	}
+}
+
+// Every variable that holds a secret is named: a local PowerShell gets none of them.
+func TestVariables(t *testing.T) {
+	a := Answers{ExchangeOnline: &ExchangeOnline{Credential: Credential{Secret: "env:TENANT", Password: "env:PFX"}},
+		Network: Network{ProxyCredential: &ProxyCredential{Password: "env:TENANT"}},
+		Notify:  []Receiver{{URLSecret: "env:HOOK", Secret: "file:key"}}}
+	if diff := cmp.Diff([]string{"HOOK", "PFX", "TENANT"}, a.Variables()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -21,6 +21,7 @@ forests:
 	for _, tt := range []struct{ name, hybrid, want string }{
 		{"leaving", "{state: leaving, leaveBehind: [relays], filtered: [Contoso.com]}", ""},
 		{"it stays", "{leaveBehind: [relays]}", "belong to the way out of hybrid"},
+		{"it stays, behind a filter", "{filtered: [contoso.com]}", "belong to the way out of hybrid"},
 		{"another state", "{state: gone}", "leaving"},
 		{"mailboxes stay", "{state: leaving, leaveBehind: [mailboxes]}", "mailboxes"},
 		{"a domain of no forest", "{state: leaving, filtered: [fabrikam.com]}", "is a domain of no forest"},

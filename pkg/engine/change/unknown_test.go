@@ -99,3 +99,12 @@ func TestFingerprints(t *testing.T) {
 		t.Error("an object that was made anew is the same one")
 	}
 }
+
+// What cannot be read now may differ from what was there.
+func TestUnreadableDiffers(t *testing.T) {
+	was := &Live{Name: "App", Properties: Properties{"Key": "a", "Title": "App"}}
+	is := &Live{Name: "App", Properties: Properties{"Key": "a", "Title": Unreadable{Reason: "no right"}}}
+	if application.Differing(was, is) == "" || application.Differing(is, was) != "" {
+		t.Errorf("%q, %q", application.Differing(was, is), application.Differing(is, was))
+	}
+}

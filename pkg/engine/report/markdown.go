@@ -71,9 +71,9 @@ func (m *markdownWriter) text(t msg.Text) string {
 	return atStart().ReplaceAllString(markup.Replace(line(m.style.say(t))), `$1\$2`)
 }
 
-// code is a code span. Inside a table a bar would end the cell in spite of it.
+// code is a code span, which no table holds: a bar would end its cell.
 func code(s string) string {
-	s = strings.ReplaceAll(line(s), "|", "¦")
+	s = line(s)
 	fence := strings.Repeat("`", longestRun(s)+1)
 	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
 		s = " " + s + " "

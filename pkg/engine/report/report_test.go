@@ -627,3 +627,31 @@ func TestMarkdownFitsATicket(t *testing.T) {
 		}
 	}
 }
+
+// A command can be copied as it is, and no text of a server ends the fence that it stands in.
+func TestMarkdownKeepsCommands(t *testing.T) {
+	out := string(written(t, "markdown", report.Options{}, shown{report.View{Blocks: []report.Block{
+		report.Finding{ID: "a.b", Status: report.Fail, Details: []report.Block{
+			report.Command{Lines: []string{"Get-EdgeSubscription | Remove-EdgeSubscription"}}}},
+		report.Source{Language: "powershell", Text: "```\n# not a heading"},
+	}}}))
+	if !strings.Contains(out, "`Get-EdgeSubscription | Remove-EdgeSubscription`") ||
+		!strings.Contains(out, "````powershell\n```\n# not a heading\n````") {
+		t.Error(out)
+	}
+}
+
+// A long report keeps the details of what could not be looked at, as those of failures.
+func TestMarkdownKeepsDetailsOfTheUnknown(t *testing.T) {
+	long := report.Paragraph{Label: msg.Of("fix"), Text: msg.Plain(strings.Repeat("a long remedy ", 20))}
+	v := report.View{Blocks: []report.Block{report.Finding{Status: report.Error, ID: "unknown.one",
+		Details: []report.Block{report.Paragraph{Label: msg.Of("why"), Text: msg.Plain("no right")}}}}}
+	for i := range 200 {
+		v.Blocks = append(v.Blocks, report.Finding{Status: report.Warn, ID: fmt.Sprintf("check.number-%d", i),
+			Details: []report.Block{long}})
+	}
+	out := string(written(t, "markdown", report.Options{}, shown{v}))
+	if !strings.Contains(out, "why: no right") || strings.Contains(out, "a long remedy") {
+		t.Errorf("%.500s", out)
+	}
+}

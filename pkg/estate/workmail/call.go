@@ -51,6 +51,9 @@ func (s service) endpoint(c aws.Config) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		if err == nil && u.User != nil {
+			address = u.Redacted()
+		}
 		return "", fmt.Errorf("the endpoint of %s is not an address: %s", s.id, link.Line(address))
 	}
 	if u.Path == "" {

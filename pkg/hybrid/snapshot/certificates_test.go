@@ -5,11 +5,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"net"
 	"testing"
@@ -50,7 +52,7 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := json.Marshal([]string{base64.StdEncoding.EncodeToString(leaf), base64.StdEncoding.EncodeToString(around),
-		"1a22334455667788"})
+		"1a22334455667788", fmt.Sprintf("%X", sha1.Sum(inner))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,5 +97,9 @@ func TestRedactedCertificatesNameNothing(t *testing.T) {
 	c, err := x509.ParseCertificate(all[1])
 	if err != nil || len(c.IPAddresses) != 2 || c.CheckSignatureFrom(c) != nil || c.SerialNumber.Text(16) != texts[2] {
 		t.Errorf("%v, serial number %s, addresses %v", err, texts[2], c.IPAddresses)
+	}
+	var structure struct{ A, B asn1.RawValue }
+	if _, err := asn1.Unmarshal(all[2], &structure); err != nil || fmt.Sprintf("%X", sha1.Sum(structure.A.FullBytes)) != texts[3] {
+		t.Errorf("the thumbprint %s is not that of the inner certificate (%v)", texts[3], err)
 	}
 }
