@@ -253,9 +253,6 @@ func (c *Client) broken(operation string, err error) error {
 			return fmt.Errorf("WorkMail: %s: %w", operation, class)
 		}
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("WorkMail: %s: %w: %w", operation, link.ErrUnreachable, context.DeadlineExceeded)
-	}
 	return fmt.Errorf("WorkMail: %s: %s", operation, link.Line(err.Error()))
 }
 

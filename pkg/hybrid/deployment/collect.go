@@ -306,14 +306,8 @@ func (t tapedDirectory) Setup(ctx context.Context) (directory.Setup, error) {
 func (t tapedDirectory) Users(ctx context.Context) iter.Seq2[directory.User, error] {
 	return func(yield func(directory.User, error) bool) {
 		users, err := readDirectory(ctx, t, "users",
-			func(ctx context.Context, live *directory.Forest) (users []directory.User, err error) {
-				for u, err := range live.Users(ctx) {
-					if err != nil {
-						return users, err
-					}
-					users = append(users, u)
-				}
-				return users, nil
+			func(ctx context.Context, live *directory.Forest) ([]directory.User, error) {
+				return allUsers(live.Users(ctx))
 			})
 		for _, u := range users {
 			if !yield(u, nil) {
@@ -324,6 +318,17 @@ func (t tapedDirectory) Users(ctx context.Context) iter.Seq2[directory.User, err
 			yield(directory.User{}, err)
 		}
 	}
+}
+
+// allUsers are the users of a pass, and why it ended early.
+func allUsers(pass iter.Seq2[directory.User, error]) (users []directory.User, err error) {
+	for u, err := range pass {
+		if err != nil {
+			return users, err
+		}
+		users = append(users, u)
+	}
+	return users, nil
 }
 
 // creations are what earlier runs made.
