@@ -35,7 +35,7 @@ func serverFaults() []Fault {
 			early: inContoso(func(f *forestSite) { f.apart = true }),
 		},
 		{
-			ID: "second.no-way-out", Diagnosis: "network.connect-refused",
+			ID: "second.no-way-out", Diagnosis: "oauth.server-kept-in",
 			Title: "a firewall keeps contoso's second server from the internet",
 			late:  inSecond(func(s *exchangeServer) { s.inside = true }),
 		},
@@ -96,14 +96,18 @@ func serverFaults() []Fault {
 			}),
 		},
 		{
-			ID: "second.certificate-expired", Message: true, Diagnosis: "mail.subject-mismatch",
+			ID: "second.certificate-expired", Turns: turns("certificates.mail-each"), Message: true,
+			May: append(turns("certificates.renewed-everywhere", "certificates.web-each",
+				"reachability.smtp-servers"), behindBalancer...), Diagnosis: "mail.subject-mismatch",
 			Title: "the transport certificate of contoso's second server has expired",
 			early: inSecond(func(s *exchangeServer) {
 				s.alter = func(l *leaf) { l.from, l.to = s.now().AddDate(-1, 0, 0), s.now().Add(-24*time.Hour) }
 			}),
 		},
 		{
-			ID: "second.certificate-missing", Message: true, Diagnosis: "mail.no-tls",
+			ID: "second.certificate-missing", Message: true,
+			Turns: turns("certificates.receive-connector", "certificates.send-connector", "certificates.mail-each"),
+			May:   append(turns("reachability.smtp-servers"), behindBalancer...), Diagnosis: "mail.no-tls",
 			Title: "contoso's second server does not have the transport certificate",
 			late: inSecond(func(s *exchangeServer) {
 				s.stored(certificate.Thumbprint(s.transport().cert)).Remove()

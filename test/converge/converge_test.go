@@ -30,6 +30,7 @@ type shape struct {
 	forests  int
 	features []answers.Feature // nil: those of a file that names none
 	between  bool              // the forests ask each other for free/busy
+	servers  int               // Exchange servers per forest; 1 when 0
 }
 
 func (s shape) String() string {
@@ -43,6 +44,9 @@ func (s shape) String() string {
 	}
 	if s.between {
 		features += "+between"
+	}
+	if s.servers > 1 {
+		features += fmt.Sprintf("+%dservers", s.servers)
 	}
 	return fmt.Sprintf("%s/%s/%d/%s", s.state, s.cloud, s.forests, features)
 }
@@ -65,7 +69,7 @@ func (s shape) values() []value {
 	for _, f := range everything {
 		out = append(out, value{string(f), slices.Contains(s.features, f)})
 	}
-	return append(out, value{"between", s.between})
+	return append(out, value{"between", s.between}, value{"servers", s.servers})
 }
 
 // pair is two values of different dimensions.
@@ -104,7 +108,7 @@ func pairwise() []shape {
 	}
 	for range 600 {
 		s := shape{state: states[next(len(states))], cloud: clouds[next(len(clouds))],
-			forests: numbers[next(len(numbers))]}
+			forests: numbers[next(len(numbers))], servers: 1 + next(2)}
 		s.between = s.forests > 1 && next(2) == 0
 		for _, f := range everything {
 			if next(2) == 0 {
@@ -144,9 +148,12 @@ func all() []shape {
 		for _, c := range clouds {
 			for _, n := range numbers {
 				for _, features := range sets {
-					out = append(out, shape{state, c, n, features, false})
+					out = append(out, shape{state, c, n, features, false, 1})
 					if n > 1 && len(features) != 1 {
-						out = append(out, shape{state, c, n, features, true})
+						out = append(out, shape{state, c, n, features, true, 1})
+					}
+					if features == nil {
+						out = append(out, shape{state, c, n, features, false, 2})
 					}
 				}
 			}
@@ -171,7 +178,7 @@ func shapes() []shape {
 // dedicated application, the switches that use it, and the list of applications.
 func TestStateOfTheWizard(t *testing.T) {
 	for _, forests := range numbers {
-		e := open(t, shape{lab.Wizard, "worldwide", forests, nil, false})
+		e := open(t, shape{lab.Wizard, "worldwide", forests, nil, false, 1})
 		p := e.plan(t)
 		seen := map[string]bool{}
 		for _, c := range p.Changes {
@@ -203,7 +210,7 @@ func TestPairwise(t *testing.T) {
 		}
 	}
 	sizes := []int{len(states), len(clouds), len(numbers)}
-	for range len(everything) + 1 {
+	for range len(everything) + 2 {
 		sizes = append(sizes, 2)
 	}
 	want := -1 // one forest asks no other
@@ -231,7 +238,7 @@ func kinds(p change.Plan, place string, action change.Action) map[string]int {
 // TestStateOfHands: what was made by hand is taken over and not doubled. Of its lists, nothing is
 // removed.
 func TestStateOfHands(t *testing.T) {
-	e := open(t, shape{lab.Manual, "worldwide", 2, nil, false})
+	e := open(t, shape{lab.Manual, "worldwide", 2, nil, false, 1})
 	p := e.plan(t)
 	want := map[string]int{"RemoteDomain": 1, "RemoteDomainDelivery": 2, "AuthServerApplication": 1,
 		"SettingOverride": 1, "HybridConfiguration": 1}
@@ -261,7 +268,7 @@ func TestStateOfHands(t *testing.T) {
 
 // TestStateOfAHalfRun: the plan makes what a run of Microsoft's wizard that failed did not reach.
 func TestStateOfAHalfRun(t *testing.T) {
-	p := open(t, shape{lab.Half, "worldwide", 2, nil, false}).plan(t)
+	p := open(t, shape{lab.Half, "worldwide", 2, nil, false, 1}).plan(t)
 	oauth := map[string]int{"AuthServer": 2, "AuthServerApplication": 1, "SettingOverride": 1}
 	if d := cmp.Diff(oauth, kinds(p, "onprem/contoso", change.Create)); d != "" {
 		t.Errorf("contoso makes (-want +got):\n%s", d)
@@ -332,7 +339,7 @@ func openIn(t *testing.T, s shape, weather func(http.Handler) http.Handler, with
 	t.Helper()
 	dir := t.TempDir()
 	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Forests: s.forests, Users: 12, State: s.state,
-		Between: s.between, Weather: weather})
+		Between: s.between, Servers: s.servers, Weather: weather})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // The keys of the shared application are retired in a plan of their own: first lookups move to the
 // dedicated applications, then the keys go, with a consent of their own. A rollback puts them back.
 func TestRetireSharedKeys(t *testing.T) {
-	e := open(t, shape{lab.Wizard, "worldwide", 2, nil, false}, func(a *answers.Answers) {
+	e := open(t, shape{lab.Wizard, "worldwide", 2, nil, false, 1}, func(a *answers.Answers) {
 		a.Retire = []answers.Retired{answers.RetireSharedKeys}
 	})
 	keys := func(p change.Plan) []change.Change {
@@ -56,7 +56,7 @@ func TestRetireSharedKeys(t *testing.T) {
 // The email address policies that the answers name give their recipients an address in the
 // coexistence domain, with a consent of their own.
 func TestAddressPolicies(t *testing.T) {
-	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}, false},
+	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}, false, 1},
 		func(a *answers.Answers) {
 			a.Forests[0].AddressPolicies = []string{"Default Policy"}
 		})

@@ -86,8 +86,8 @@ func (deaf) WriteHeader(int)             {}
 // run until it is done. So does the rollback.
 func TestConvergenceInAStorm(t *testing.T) {
 	for i, s := range []shape{
-		{lab.Clean, "worldwide", 2, nil, true}, {lab.Wizard, "worldwide", 2, nil, true},
-		{lab.Manual, "worldwide", 2, nil, false}, {lab.Half, "worldwide", 3, nil, false},
+		{lab.Clean, "worldwide", 2, nil, true, 1}, {lab.Wizard, "worldwide", 2, nil, true, 1},
+		{lab.Manual, "worldwide", 2, nil, false, 1}, {lab.Half, "worldwide", 3, nil, false, 1},
 	} {
 		if testing.Short() && i > 0 {
 			continue

@@ -36,6 +36,9 @@ func recalled(t *testing.T, s Snapshot) *Deployment {
 // took is how long a check ran: the one thing that a snapshot does not hold.
 var took = regexp.MustCompile(`"durationMs": \d+`)
 
+// greeting names the server to which a load balancer led the look at a mail host: another one each time.
+var greeting = regexp.MustCompile(`"banner": "ex\d\.`)
+
 // output is what check and plan print of a deployment, in JSON and as text.
 func output(t *testing.T, d *Deployment) map[string]string {
 	t.Helper()
@@ -59,7 +62,8 @@ func output(t *testing.T, d *Deployment) map[string]string {
 			if err := w.End(0); err != nil {
 				t.Fatal(err)
 			}
-			out[name+" "+format] = took.ReplaceAllString(b.String(), `"durationMs": 0`)
+			out[name+" "+format] = greeting.ReplaceAllString(took.ReplaceAllString(b.String(), `"durationMs": 0`),
+				`"banner": "ex.`)
 		}
 	}
 	return out

@@ -2,9 +2,11 @@ package deployment
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
@@ -205,6 +208,137 @@ func TestStagedCertificateWaitsForServers(t *testing.T) {
 		if len(p.Changes) > 0 || len(p.LeftOut) != 1 || !p.LeftOut[0].Waits ||
 			!strings.Contains(p.LeftOut[0].Reason.String(), "is not on EX2 yet") {
 			t.Errorf("%s: %v, %v", stage, slices.Collect(ids(p)), p.LeftOut)
+		}
+	}
+}
+
+// TestOAuthAtEveryServer: a server whose tokens fail is named, whichever one the load balancer leads
+// the lookup to, and the servers that work are named too.
+func TestOAuthAtEveryServer(t *testing.T) {
+	for fault, says := range map[string]string{
+		"second.auth-certificate-missing": "Missing signing certificate",
+		"second.no-way-out":               "Unable to connect to the remote server",
+		"second.override-missing":         "403",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			_, d := twoServers(t, lab.Options{Forests: 1, Faults: []string{fault}})
+			p, err := d.Plan(t.Context(), &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fault == "second.override-missing" { // hybridge would make the override apply to both
+				p = without(t, d, "*settingoverride*")
+			}
+			if _, err := d.Apply(t.Context(), p, apply.Options{Accept: []string{"failed-checks"}}, &events{}); err != nil {
+				t.Fatal(err)
+			}
+			r, err := d.Test(t.Context(), TestOptions{}, &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := false
+			for _, a := range r.Matrix {
+				if a.Probe != "test-oauthconnectivity" || !strings.HasPrefix(a.Direction, "contoso") {
+					continue
+				}
+				seen = true
+				if a.Status != freebusy.Failed || !strings.Contains(a.Error, "contoso at ex2.contoso.example") ||
+					!strings.Contains(a.Error, says) || !strings.Contains(a.Note, "fails at ex2.contoso.example") {
+					t.Errorf("%s: %s | %s", a.Status, a.Error, a.Note)
+				}
+			}
+			if !seen {
+				t.Error("the probe did not run")
+			}
+		})
+	}
+}
+
+// without is the plan without one kind.
+func without(t *testing.T, d *Deployment, kind string) change.Plan {
+	t.Helper()
+	d.options.Skip = append(d.options.Skip, kind)
+	defer func() { d.options.Skip = nil }()
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestScriptsOfServers: the scripts of a forest change every server's connectors.
+func TestScriptsOfServers(t *testing.T) {
+	_, d := twoServers(t, lab.Options{Forests: 1})
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := d.Scripts(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, back := "", ""
+	for _, s := range scripts {
+		if strings.HasPrefix(s.Name, RollbackFolder) {
+			back += string(s.Content)
+		} else {
+			there += string(s.Content)
+		}
+	}
+	for _, server := range []string{"EX1", "EX2"} {
+		name := server + `\Default Frontend ` + server
+		if !strings.Contains(there, name) || !strings.Contains(back, name) {
+			t.Errorf("%s is changed there (%v) and back (%v)", name, strings.Contains(there, name),
+				strings.Contains(back, name))
+		}
+	}
+}
+
+// TestSnapshotOfServers: check and plan say of a snapshot what they say of two servers, also where
+// these differ, and a redacted one names neither.
+func TestSnapshotOfServers(t *testing.T) {
+	now := time.Now()
+	for _, faults := range [][]string{nil, {"second.auth-certificate-missing", "second.old", "second.clock-wrong"}} {
+		l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Servers: 2, Faults: faults})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		s := same(t, openIn(t, l.Answers(), func() time.Time { return now }))
+		redacted, names, err := Redact(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := redacted.Encode()
+		if at := serverNames.FindIndex(file); at != nil {
+			t.Errorf("a server is named: %s", file[max(0, at[0]-100):min(len(file), at[1]+100)])
+		}
+		want, got := output(t, recalled(t, s)), output(t, recalled(t, redacted))
+		for _, name := range []string{"check json", "plan json"} {
+			live, back := sorted(want[name]),
+				sorted(greeting.ReplaceAllString(names.Restore(got[name]), `"banner": "ex.`))
+			// another server is named as the example
+			live, back = strings.ReplaceAll(live, "ex2", "ex1"), strings.ReplaceAll(back, "ex2", "ex1")
+			if diff := cmp.Diff(live, back); diff != "" {
+				t.Errorf("%v: %s:\n%s", faults, name, diff)
+			}
+		}
+	}
+}
+
+// serverNames are those of the lab, where no base64 is.
+var serverNames = regexp.MustCompile(`(?i)(^|[^A-Za-z0-9+/])ex[12]([^A-Za-z0-9+/=]|$)`)
+
+// TestValidateServers: a healthy hybrid of two servers is green for every question of a help desk.
+func TestValidateServers(t *testing.T) {
+	e := workingIn(t, lab.Options{Forests: 1, Servers: 2})
+	pair := e.answers.Tests.Pairs[0]
+	for _, o := range []ValidateOptions{{Subject: "freebusy", From: pair.From, To: pair.To, Both: true},
+		{Subject: "user", User: pair.From}, {Subject: "user", User: pair.To}, {Subject: "certificates"}, {Subject: "oauth"},
+		{Subject: "mailflow"}, {Subject: "domain", Domain: "contoso.example"}, {}} {
+		v, err := e.open().Validate(t.Context(), o, &events{})
+		if err != nil || v.Verdict.Status != freebusy.OK {
+			t.Errorf("%q: %s, %s, %v", o.Subject, v.Verdict.Status, v.Verdict.Text, err)
 		}
 	}
 }

@@ -6,12 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
+
+// endedAt names servers whose certificate for mail is not valid now, while that of another one is:
+// certificates.transport fails where all are alike.
+func endedAt(all []fact.MailDoor, now time.Time) (ended []string) {
+	valid := false
+	for _, d := range all {
+		switch leaf := d.Mail.Certificate.Leaf; {
+		case leaf == nil:
+		case now.After(leaf.NotAfter) || now.Before(leaf.NotBefore):
+			ended = append(ended, d.Server+" ("+day(leaf.NotBefore)+" to "+day(leaf.NotAfter)+")")
+		default:
+			valid = true
+		}
+	}
+	if !valid {
+		return nil
+	}
+	return ended
+}
 
 // storeChecks look at the certificates of each server: in its store, and as it presents them.
 var storeChecks = []Check{
@@ -21,7 +41,7 @@ var storeChecks = []Check{
 		Source: "source 002: privacy of the channel; exchange-hybrid 4.1; facts G 8",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.MailDoors),
 		Why: "The tenant expects one name at every server. Mail that a load balancer leads to a server with another " +
-			"certificate waits and comes back (450 4.4.317 SubjectMismatch).",
+			"certificate, or with one that has ended, waits and comes back (450 4.4.317 SubjectMismatch, CertExpired).",
 		Fix: "Import the certificate on the servers named, and set TlsCertificateName of their default frontend " +
 			"connector.",
 		Consider: "Senders that pin the other certificate must learn this one.",
@@ -34,6 +54,10 @@ var storeChecks = []Check{
 						key = certificate.Subject(leaf) + " issued by " + certificate.Issuer(leaf)
 					}
 					holders[key] = append(holders[key], d.Server)
+				}
+				if ended := endedAt(all, in.Now()); len(ended) > 0 {
+					return check.Failed("the certificate for mail of %s has ended or not begun: %s",
+						msg.Count(len(ended), "%s server", "%s servers"), someOf(ended)).With("servers", ended)
 				}
 				if len(holders) < 2 {
 					return check.Pass("%s looked at", msg.Count(len(all), "%s server was", "%s servers were"))
