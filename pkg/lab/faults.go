@@ -50,6 +50,10 @@ type Fault struct {
 	// Microsoft's wizard leaves it, but for the fault.
 	Message bool
 
+	// ByChance marks a fault that a lookup or a message meets only where the load balancer leads it to
+	// the second server.
+	ByChance bool
+
 	// early runs before certificates are made and servers start: names, people, builds, network.
 	// late runs when every server has started: objects, rights, tenant.
 	early, late hook

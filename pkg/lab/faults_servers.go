@@ -120,7 +120,7 @@ func serverFaults() []Fault {
 		},
 	}
 	for i := range list {
-		list[i].servers = 2
+		list[i].servers, list[i].ByChance = 2, !list[i].Passes
 	}
 	return list
 }
