@@ -2,16 +2,20 @@ package deployment
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // A snapshot holds what all checks read, whatever the run was narrowed to, and no secret that the run
@@ -55,6 +59,9 @@ func TestCollectIsWholeAndHoldsNoSecret(t *testing.T) {
 	}
 
 	from := recalled(t, s)
+	if _, err := from.link.get(t.Context()); !errors.Is(err, snapshot.ErrNotHeld) {
+		t.Errorf("a snapshot has a network: %v", err)
+	}
 	session, err := from.session(from.tenant.online)(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -75,5 +82,36 @@ func TestPartOfTheUsers(t *testing.T) {
 	})
 	if len(users) != 1 || !errors.Is(err, cut) {
 		t.Errorf("%d users, %v", len(users), err)
+	}
+}
+
+// After a refusal, no other token is asked for: a person would see one device code after another.
+func TestRefusedTokenIsNotAskedAgain(t *testing.T) {
+	tokens := &tokens{turn: make(chan struct{}, 1), refused: link.ErrAccess}
+	tokens.turn <- struct{}{}
+	for range 2 {
+		if _, err := tokens.source("https://graph.microsoft.com")(t.Context()); !errors.Is(err, link.ErrAccess) {
+			t.Error(err)
+		}
+	}
+}
+
+// Windows knows a variable in any case: one that holds a secret stays here in all of them.
+func TestEnvironmentInAnyCase(t *testing.T) {
+	t.Setenv("hybridge_Planted", "x")
+	a := answers.Answers{Notify: []answers.Receiver{{URLSecret: "env:HYBRIDGE_PLANTED"}}}
+	if i := slices.IndexFunc(environment(a), func(v string) bool { return strings.HasPrefix(v, "hybridge_Planted") }); i >= 0 {
+		t.Error("it is there")
+	}
+}
+
+// Microsoft's module goes to the same hosts with the same account: where these are why the API fails,
+// it would fail too.
+func TestWhenTheModuleIsTried(t *testing.T) {
+	for err, want := range map[error]bool{errors.New("HTTP 500"): true, link.ErrAccess: false, link.ErrUnreachable: false,
+		link.ErrUntrusted: false, exchange.ErrThrottled: false, context.Canceled: false} {
+		if apiFails(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
 	}
 }

@@ -43,6 +43,7 @@ func TestAuthRotationByStage(t *testing.T) {
 	years := func(n int) time.Time { return day.AddDate(n, 0, 0) }
 	before, current := made(1, years(-6), years(1)), made(2, years(-4), years(1))
 	next, short := made(3, years(-1), years(4)), made(4, years(-1), day.AddDate(0, 0, 60))
+	older := made(5, years(-5), years(4))
 	key := func(c *x509.Certificate, more ...string) map[string]any {
 		k := map[string]any{"keyId": "of " + c.SerialNumber.String(), "key": base64.StdEncoding.EncodeToString(c.Raw)}
 		for i := 0; i+1 < len(more); i += 2 {
@@ -92,6 +93,8 @@ func TestAuthRotationByStage(t *testing.T) {
 
 		{"clean", clean, life(next, all, key(before), key(current), key(next), other), []string{config,
 			"entra/ApplicationKeys/App needs AuthConfig keeps of 2, of 3, another's"}, ""},
+		{"clean, and the next one is older", clean, life(older, fact.Stores{"EX1": {before, current, older}}, key(before),
+			key(current), key(older)), []string{config, "entra/ApplicationKeys/App needs AuthConfig keeps of 2, of 5"}, ""},
 		{"the tenant does not know the current one", clean, life(next, all, key(before), key(next)), nil,
 			"does not know the key of the current certificate"},
 	} {
