@@ -205,17 +205,21 @@ func digestOf(file string) string {
 	return p.Digest
 }
 
-// NoteScripts remembers a folder with scripts, for InPart.
+// NoteScripts remembers a folder with scripts, for InPart; not without a state directory, as with a
+// snapshot.
 func NoteScripts(stateDir, dir string) error {
+	if stateDir == "" {
+		return nil
+	}
 	dirs, err := notedScripts(stateDir)
-	if err != nil || slices.Contains(dirs, dir) {
+	if err != nil || slices.Contains(dirs, dir) || strings.Contains(dir, "\n") {
 		return err
 	}
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
 	text := strings.Join(append(dirs, dir), "\n") + "\n"
-	if err := os.WriteFile(notes(stateDir), []byte(text), 0o600); err != nil {
+	if err := writeNew(notes(stateDir), []byte(text)); err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
 	return nil
@@ -224,6 +228,9 @@ func NoteScripts(stateDir, dir string) error {
 func notes(stateDir string) string { return filepath.Join(stateDir, "scripts") }
 
 func notedScripts(stateDir string) ([]string, error) {
+	if err := privateState(stateDir); err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(notes(stateDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)

@@ -397,5 +397,67 @@ func TestScriptsWithoutImages(t *testing.T) {
 	}
 	if before := traces["online/Aspect/new"].begin.Before; before != nil {
 		t.Errorf("before: %+v", before)
+
+// FuzzReadScripted reads what scripts say that they did: their folder may be in the hands of others.
+func FuzzReadScripted(f *testing.F) {
+	w := newWorld()
+	p := w.plan(f)
+	data, err := json.Marshal(map[string]any{"apiVersion": "hybridge/v1", "kind": "ScriptResult", "plan": p.Digest,
+		"places": map[string]string{"online": "tenant"}, "changes": map[string]any{p.Changes[0].ID: map[string]any{
+			"script": "01.ps1", "status": "done", "write": "accepted", "before": map[string]any{"identity": "x", "name": "x",
+				"properties": map[string]any{"A": map[string]any{"value": []string{"a"}, "Count": 1}}}, "after": nil,
+			"time": "2026-11-26T10:00:00+01:00"}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(append([]byte("\ufeff"), data...))
+	f.Add([]byte(`{"apiVersion":"hybridge/v1","kind":"ScriptResult"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir, state := t.TempDir(), t.TempDir()
+		path := filepath.Join(dir, ResultFile)
+		for name, content := range map[string][]byte{path: data, filepath.Join(dir, PlanFile): p.Encode()} {
+			if err := os.WriteFile(name, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := ReadScripted(path)
+		if err != nil {
+			return
+		}
+		if _, err := TakeUp(kinds, s, Options{StateDir: state}); err != nil {
+			return
+		}
+		if _, err := History(state); err != nil {
+			t.Fatalf("what was taken up cannot be read: %v", err)
+		}
+		w := newWorld()
+		_, _ = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: state, Wait: 1}, nil)
+	})
+}
+
+// The list of folders with scripts is written through no link, and into no directory of others.
+func TestNoteScriptsOfOthers(t *testing.T) {
+	state, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, notes(state)); err != nil {
+		t.Skip(err)
+	}
+	if err := NoteScripts(state, "/scripts"); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := os.ReadFile(victim); string(data) != "mine" {
+		t.Errorf("the file behind the link holds %q", data)
+	}
+	if err := os.Chmod(state, 0o777); err != nil { //nolint:gosec // the attack
+		t.Fatal(err)
+	}
+	if err := NoteScripts(state, "/other"); !errors.Is(err, ErrState) {
+		t.Errorf("%v", err)
+	}
+	if err := NoteScripts("", "/other"); err != nil { // with a snapshot
+		t.Error(err)
 	}
 }

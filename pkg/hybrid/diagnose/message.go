@@ -162,18 +162,26 @@ func microsofts(host string) bool {
 func headerOf(text string) mail.Header {
 	header := textproto.MIMEHeader{}
 	last := ""
+	var value []string // of the last field, line by line
+	end := func() {
+		if last != "" {
+			header[last] = append(header[last], strings.Join(value, " "))
+		}
+		last, value = "", nil
+	}
 	lines := bufio.NewScanner(strings.NewReader(text))
 	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
 		line := strings.TrimRight(lines.Text(), "\r")
 		if m := headerLine().FindStringSubmatch(line); m != nil {
-			last = textproto.CanonicalMIMEHeaderKey(m[1])
-			header[last] = append(header[last], strings.TrimSpace(m[2]))
-		} else if values := header[last]; len(values) > 0 && line != "" && (line[0] == ' ' || line[0] == '\t') {
-			values[len(values)-1] += " " + strings.TrimSpace(line)
+			end()
+			last, value = textproto.CanonicalMIMEHeaderKey(m[1]), []string{strings.TrimSpace(m[2])}
+		} else if last != "" && line != "" && (line[0] == ' ' || line[0] == '\t') {
+			value = append(value, strings.TrimSpace(line))
 		} else {
-			last = ""
+			end()
 		}
 	}
+	end()
 	return mail.Header(header)
 }

@@ -135,19 +135,18 @@ func (p *SenderPolicy) read(ctx context.Context, s *Side, domain string, own boo
 			return err
 		}
 	}
-	if redirect == "" || seen[redirect] || strings.Contains(redirect, "%") {
+	if redirect == "" || seen[redirect] || strings.Contains(redirect, "%") || p.Lookups > maxTerms {
 		return nil
 	}
 	p.Includes = append(p.Includes, redirect)
-	p.Lookups++
-	whole := SenderPolicy{}
+	whole := SenderPolicy{Lookups: p.Lookups + 1}
 	if err := whole.read(ctx, s, redirect, true, seen); err != nil {
 		return err
 	}
 	if len(whole.Records) != 1 {
 		p.wrong("%s, to which it redirects, has %d records", redirect, len(whole.Records))
 	}
-	p.Includes, p.Lookups = append(p.Includes, whole.Includes...), p.Lookups+whole.Lookups
+	p.Includes, p.Lookups = append(p.Includes, whole.Includes...), whole.Lookups
 	p.Wrong = append(p.Wrong, whole.Wrong...)
 	if own {
 		p.All, p.Senders = whole.All, append(p.Senders, whole.Senders...)

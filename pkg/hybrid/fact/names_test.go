@@ -116,6 +116,21 @@ func TestSenderPolicyWithoutEnd(t *testing.T) {
 	}
 }
 
+// Nor does one that redirects to another one for ever keep a check.
+func TestSenderPolicyRedirectsWithoutEnd(t *testing.T) {
+	asked := 0
+	side := network(func(_ context.Context, name string, _ dns.Type) (dns.Answer, error) {
+		if asked++; asked > 1000 {
+			return dns.Answer{}, dns.ErrAbsent
+		}
+		return dns.Answer{Records: []dns.Record{{Text: fmt.Sprintf("v=spf1 redirect=%d.com", asked)}}}, nil
+	})
+	got, err := SenderPolicies.In(t.Context(), side, "c.com")
+	if err != nil || got.Lookups <= 10 || asked > 60 {
+		t.Errorf("%d lookups, %d questions, %v", got.Lookups, asked, err)
+	}
+}
+
 func TestMessagePolicies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		texts  map[string][]string

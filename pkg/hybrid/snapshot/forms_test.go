@@ -104,7 +104,7 @@ func TestRedactedCertificateForms(t *testing.T) {
 	}
 	c := x509.Certificate{SerialNumber: big.NewInt(0x1122334455667788), Subject: pkix.Name{CommonName: "Zyxwolt"},
 		NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"zyxwolt.test"},
-		IPAddresses: []net.IP{net.IPv4(10, 20, 30, 40).To4(), net.ParseIP("2a02:810a:1234::5")},
+		IPAddresses:           []net.IP{net.IPv4(10, 20, 30, 40).To4(), net.ParseIP("2a02:810a:1234::5")},
 		CRLDistributionPoints: []string{"http://pki.zyxwolt.test/a.crl"}, EmailAddresses: []string{"qwelf@zyxwolt.test"},
 		Policies: nil, PolicyIdentifiers: []asn1.ObjectIdentifier{own},
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 7}, Value: template}}}
