@@ -397,6 +397,8 @@ func TestScriptsWithoutImages(t *testing.T) {
 	}
 	if before := traces["online/Aspect/new"].begin.Before; before != nil {
 		t.Errorf("before: %+v", before)
+	}
+}
 
 // FuzzReadScripted reads what scripts say that they did: their folder may be in the hands of others.
 func FuzzReadScripted(f *testing.F) {

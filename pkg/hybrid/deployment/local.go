@@ -23,8 +23,9 @@ func environment(a answers.Answers) []string {
 		name, _, _ := strings.Cut(variable, "=")
 		upper := strings.ToUpper(name)
 		return slices.ContainsFunc(hidden, func(h string) bool { return strings.EqualFold(h, name) }) ||
-			slices.ContainsFunc([]string{"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "API_KEY"},
-				func(word string) bool { return strings.Contains(upper, word) })
+			strings.HasSuffix(upper, "PASS") || strings.HasSuffix(upper, "_PWD") ||
+			slices.ContainsFunc([]string{"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "API_KEY",
+				"ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"}, func(word string) bool { return strings.Contains(upper, word) })
 	})
 }
 

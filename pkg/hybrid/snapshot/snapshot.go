@@ -103,17 +103,60 @@ func (s Snapshot) Failed() (n int) {
 	return n
 }
 
-// maxSize limits a snapshot. One of 100,000 mailboxes has some 50 MB.
-const maxSize = 4 << 30
+// Limits of a snapshot. One of 100,000 mailboxes has some 50 MB. Objects of remote PowerShell nest up
+// to 96 times, with a few levels of JSON each.
+const (
+	maxSize  = 1 << 30
+	maxDepth = 500
+)
+
+var errDeep = fmt.Errorf("%w: it is nested deeper than %d levels", ErrFormat, maxDepth)
+
+// deep reports whether a value is nested deeper than an answer is. To read it would take time in
+// proportion to the square of its depth.
+func deep(raw []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// deep reports whether a part of a reading is.
+func (r Reading) deep() bool {
+	if r.Error != nil {
+		for _, t := range r.Error.As {
+			if deep(t.Value) {
+				return true
+			}
+		}
+	}
+	return deep(r.Answer)
+}
 
 // Decode reads a snapshot.
 func Decode(in io.Reader) (Snapshot, error) {
 	var s Snapshot
-	d := json.NewDecoder(io.LimitReader(in, maxSize))
+	limited := &io.LimitedReader{R: in, N: maxSize}
+	d := json.NewDecoder(limited)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
 		var syntax *json.SyntaxError
 		switch {
+		case limited.N <= 0:
+			err = fmt.Errorf("it is larger than %d MB", maxSize>>20)
 		case s.Kind != "" && s.Kind != Kind: // its keys are those of another document
 			err = fmt.Errorf("a document of kind %q", s.Kind)
 		case errors.Is(err, io.EOF):
@@ -134,6 +177,9 @@ func Decode(in io.Reader) (Snapshot, error) {
 	case s.TakenAt.IsZero():
 		return Snapshot{}, fmt.Errorf("%w: takenAt is missing", ErrFormat)
 	}
+	if deep(s.Answers) {
+		return Snapshot{}, errDeep
+	}
 	if _, err := s.Deployment(); err != nil {
 		return Snapshot{}, err
 	}
@@ -144,6 +190,9 @@ func Decode(in io.Reader) (Snapshot, error) {
 			return Snapshot{}, fmt.Errorf("%w: %s %s is there twice", ErrFormat, link.Line(r.Place), link.Line(r.Ask))
 		}
 		seen[at] = true
+		if r.deep() {
+			return Snapshot{}, errDeep
+		}
 		if strings.TrimSpace(r.Ask) == "" {
 			return Snapshot{}, fmt.Errorf("%w: a reading has no question", ErrFormat)
 		}
