@@ -30,6 +30,14 @@ var (
 	})
 )
 
+// Whole reports what a host without an error always has.
+func (h Host) Whole() error {
+	if len(h.Addresses) == 0 {
+		return errors.New("a host without an address")
+	}
+	return nil
+}
+
 // NoRecord reports whether DNS answered that there is no such record. A resolver that could not
 // answer says nothing.
 func NoRecord(err error) bool { return errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty) }

@@ -52,7 +52,8 @@ func forestsOf(findings []check.Finding) (out []string) {
 // fileName makes a forest's name fit for a file name.
 func fileName(forest string) string {
 	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' ||
+			r == '.' || r == '_' { // as names of forests have them: each has files of its own
 			return r
 		}
 		return '_'

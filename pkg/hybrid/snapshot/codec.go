@@ -202,8 +202,11 @@ func (c *codec) decode(raw json.RawMessage, v reflect.Value) error {
 		if err := c.decode(raw, reflect.ValueOf(&b).Elem()); err != nil {
 			return err
 		}
+		if b.Leaf == nil {
+			return errors.New("a chain without its certificate")
+		}
 		out := certificate.Bundle{Leaf: b.Leaf, Chain: b.Chain, Bare: b.Bare, Staple: b.Staple}
-		if b.Key && b.Leaf != nil {
+		if b.Key {
 			out.Key = sealed{b.Leaf.PublicKey}
 		}
 		v.Set(reflect.ValueOf(out))
@@ -260,7 +263,7 @@ func (c *codec) decode(raw json.RawMessage, v reflect.Value) error {
 			return fmt.Errorf("%d elements where there are %d", len(list), t.Len())
 		}
 		for i, member := range list {
-			if err := c.decode(member, v.Index(i)); err != nil {
+			if err := c.element(member, v.Index(i)); err != nil {
 				return err
 			}
 		}
@@ -273,7 +276,7 @@ func (c *codec) decode(raw json.RawMessage, v reflect.Value) error {
 		v.Set(reflect.MakeMapWithSize(t, len(table)))
 		for k, member := range table {
 			e := reflect.New(t.Elem()).Elem()
-			if err := c.decode(member, e); err != nil {
+			if err := c.element(member, e); err != nil {
 				return fmt.Errorf("%s: %w", link.Line(k), err)
 			}
 			v.SetMapIndex(reflect.ValueOf(k).Convert(t.Key()), e)
@@ -281,6 +284,14 @@ func (c *codec) decode(raw json.RawMessage, v reflect.Value) error {
 		return nil
 	}
 	return json.Unmarshal(raw, v.Addr().Interface())
+}
+
+// element reads an element of a list or table. No code puts a nil pointer there, and none expects one.
+func (c *codec) element(raw json.RawMessage, v reflect.Value) error {
+	if v.Kind() == reflect.Pointer && string(bytes.TrimSpace(raw)) == "null" {
+		return fmt.Errorf("null where a %s is", v.Type().Elem().Name())
+	}
+	return c.decode(raw, v)
 }
 
 // plain turns json.Number into int64 where it fits, else into float64.

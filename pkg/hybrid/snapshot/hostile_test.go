@@ -1,11 +1,17 @@
 package snapshot
 
 import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 )
 
 // A snapshot that was made to take long, or much memory, is refused at once.
@@ -34,5 +40,34 @@ func TestDeepSnapshots(t *testing.T) {
 		if deep([]byte(fine)) {
 			t.Errorf("%s is not deep", fine)
 		}
+	}
+}
+
+type host struct{ Addresses []string }
+
+func (h host) Whole() error {
+	if len(h.Addresses) == 0 {
+		return errors.New("a host without an address")
+	}
+	return nil
+}
+
+// An answer that no system gives is unknown.
+func TestAnswersAreWhole(t *testing.T) {
+	for _, raw := range []string{`{}`, `{"Key":true}`, `{"Chain":[null]}`} {
+		var b certificate.Bundle
+		if err := (&codec{}).decode(json.RawMessage(raw), reflect.ValueOf(&b).Elem()); err == nil {
+			t.Errorf("%s is %+v", raw, b)
+		}
+	}
+	var all map[string][]*x509.Certificate
+	if err := (&codec{}).decode(json.RawMessage(`{"a":[null]}`), reflect.ValueOf(&all).Elem()); err == nil {
+		t.Errorf("%v", all)
+	}
+	tape := Replay(Snapshot{Readings: []Reading{{Place: "a", System: "b", Ask: "c", Shape: shape(reflect.TypeFor[host]()),
+		Answer: json.RawMessage(`{}`)}}}, nil)
+	_, err := Read(t.Context(), tape, "a", "b", "c", func(context.Context) (host, error) { return host{}, nil })
+	if !errors.Is(err, ErrNotHeld) {
+		t.Errorf("%v", err)
 	}
 }

@@ -188,6 +188,13 @@ func (t *Tape) recallInto(r Reading, v reflect.Value) error {
 		}
 	}
 	if r.Error == nil {
+		// What no system says without an error, a snapshot may.
+		if whole, ok := v.Interface().(interface{ Whole() error }); ok {
+			if wrong := whole.Whole(); wrong != nil {
+				v.SetZero()
+				return &missing{at, "the snapshot is damaged there: " + wrong.Error()}
+			}
+		}
 		return nil
 	}
 	e, wrong := t.recall(*r.Error)
