@@ -162,7 +162,8 @@ func enclosed(name string, others []deployment.Enclosure) string {
 	}, name)
 	ext := filepath.Ext(name)
 	free := name
-	for n := 2; slices.ContainsFunc(others, func(e deployment.Enclosure) bool { return strings.EqualFold(e.Name, free) }); n++ {
+	taken := func(e deployment.Enclosure) bool { return strings.EqualFold(e.Name, free) }
+	for n := 2; slices.ContainsFunc(others, taken); n++ {
 		free = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext)
 	}
 	return free

@@ -25,7 +25,8 @@ func environment(a answers.Answers) []string {
 		return slices.ContainsFunc(hidden, func(h string) bool { return strings.EqualFold(h, name) }) ||
 			strings.HasSuffix(upper, "PASS") || strings.HasSuffix(upper, "_PWD") ||
 			slices.ContainsFunc([]string{"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "API_KEY",
-				"ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"}, func(word string) bool { return strings.Contains(upper, word) })
+				"ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"},
+				func(word string) bool { return strings.Contains(upper, word) })
 	})
 }
 

@@ -44,8 +44,9 @@ var pieces = sync.OnceValue(func() *regexp.Regexp {
 		`S-1-5-21-[0-9]+-[0-9]+-[0-9]+`,                                               // domain of a SID
 		`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:?[0-9]{2})?`,            // time
 		`20[0-9]{12}(?:\.[0-9]+)?Z`,                                                   // generalized time
-		`0x[0-9A-Fa-f]{1,8}\b`,                                                        // code of an error; longer ones are words
-		`[0-2](?:\.[0-9]+){4,}`,                                                       // object identifier
+		// code of an error; longer ones are words
+		`0x[0-9A-Fa-f]{1,8}\b`,
+		`[0-2](?:\.[0-9]+){4,}`, // object identifier
 		// name of an address in a reverse zone
 		`(?i:(?:[0-9]{1,3}\.){4}in-addr\.arpa|(?:[0-9a-f]\.){4,32}ip6\.arpa)`,
 		// address, network, or range of IPv4
