@@ -65,7 +65,8 @@ func TestRedact(t *testing.T) {
 			}
 			want, got := output(t, recalled(t, s)), output(t, recalled(t, redacted))
 			for _, name := range []string{"check json", "plan json", "plan failed"} {
-				live, back := sorted(want[name]), sorted(names.Restore(got[name]))
+				live, back := sorted(want[name]), sorted(greeting.ReplaceAllString(names.Restore(got[name]),
+					`"banner": "ex.`))
 				if live != back && fault == "servers.gone" { // another server is named as the example
 					live, back = strings.ReplaceAll(live, "ex9", "ex1"), strings.ReplaceAll(back, "ex9", "ex1")
 				}
