@@ -80,7 +80,8 @@ func (f *forestSite) raiseEdge(l *Lab) error {
 	}
 	trusted := e.own.tls()
 	e.post = mail.New(mail.Config{
-		Organization: e.org, Host: e.host, Build: f.first().dotted(), Find: func(string) mail.Address { return mail.Address{} },
+		Organization: e.org, Host: e.host, Build: f.first().dotted(),
+		Find:         func(string) mail.Address { return mail.Address{} },
 		Certificates: func() []tls.Certificate { return []tls.Certificate{f.transport.tls(), e.own.tls()} },
 		Now:          l.now, Alter: f.inspect, Trusts: f.trusts, Trusted: &trusted,
 		Edge: &mail.Edge{From: f.org, Inside: f.server, Synced: func() bool { return !e.stale }},

@@ -50,8 +50,8 @@ func serverFaults() []Fault {
 			ID: "second.override-missing", Turns: turns("oauth.overrides"), Diagnosis: "oauth.override-limited",
 			Title: "contoso's setting override for the dedicated application applies to the first server only",
 			late: inSecond(func(s *exchangeServer) {
-				s.site.org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName", "Global",
-					"SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Server",
+				s.site.org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName",
+					"Global", "SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Server",
 					[]string{s.site.first().name()}, "Reason", "trial")
 			}),
 		},
@@ -84,7 +84,8 @@ func serverFaults() []Fault {
 			ID: "second.proxy", Turns: turns("servers.proxy"), Verdict: Warns, Diagnosis: "lookup.server-not-found",
 			Title: "contoso's second server has a proxy, and the first one has none",
 			late: inSecond(func(s *exchangeServer) {
-				s.site.org.Object("ExchangeServer", s.name()).Set("InternetWebProxy", "http://proxy.contoso.example:8080")
+				s.site.org.Object("ExchangeServer", s.name()).Set("InternetWebProxy",
+					"http://proxy.contoso.example:8080")
 			}),
 		},
 		{
@@ -128,8 +129,7 @@ func serverFaults() []Fault {
 // outside refuses connections of a server that a firewall keeps from the internet.
 func (s *exchangeServer) outside() error {
 	if s.inside {
-		return errors.New("Unable to connect to the remote server: connectex: No connection could be made because the " +
-			"target machine actively refused it")
+		return errors.New("unable to get a token from the auth server: Unable to connect to the remote server")
 	}
 	return nil
 }

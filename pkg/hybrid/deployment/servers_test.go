@@ -342,3 +342,41 @@ func TestValidateServers(t *testing.T) {
 		}
 	}
 }
+
+// TestServersBeside: two servers beside an Edge server, WorkMail and lookups between forests give no
+// finding, and mail works.
+func TestServersBeside(t *testing.T) {
+	for name, o := range map[string]lab.Options{
+		"an Edge server": {Edge: true, State: lab.Wizard},
+		"WorkMail":       {Forests: 1, Clouds: []string{lab.WorkMail}},
+		"other forests":  {Between: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, d := twoServers(t, o)
+			r, err := d.Check(t.Context(), &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, result := range r.Results {
+				if expectedWarning(result.ID, o.State) && result.Status == check.StatusWarn {
+					continue
+				}
+				if result.Status != check.StatusPass && result.Status != check.StatusSkip || len(result.MissingRights) > 0 {
+					t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+				}
+			}
+			for range 2 { // the load balancer takes turns
+				if !o.Edge {
+					break
+				}
+				sent, err := d.Test(t.Context(), TestOptions{Message: true}, &events{})
+				if err != nil || sent.Summary.Failed+sent.Summary.Unknown+sent.Summary.Pending > 0 || sent.Summary.OK == 0 {
+					t.Errorf("messages: %+v, %v", sent.Summary, err)
+					for _, a := range sent.Matrix {
+						t.Logf("%+v", a)
+					}
+				}
+			}
+		})
+	}
+}

@@ -71,7 +71,8 @@ func (t *Transport) found(c organization.Call, id, sender, recipient, subject st
 // track makes the cmdlets that follow messages.
 func (t *Transport) track() {
 	if t.Tenant == "" {
-		for cmdlet, run := range map[string]func(*Transport, context.Context, organization.Call) ([]exchange.Object, error){
+		type look = func(*Transport, context.Context, organization.Call) ([]exchange.Object, error)
+		for cmdlet, run := range map[string]look{
 			"Get-MessageTrackingLog": (*Transport).trackingLog, "Get-Message": (*Transport).getMessage,
 			"Get-Queue": (*Transport).getQueue,
 		} {

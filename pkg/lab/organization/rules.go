@@ -379,7 +379,8 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		here := strings.ToUpper(firstLabel(c.host()))
 		return slices.ContainsFunc(o.all("ExchangeCertificate"), func(e *Record) bool {
 			server := e.text("Server")
-			return strings.EqualFold(e.text("Thumbprint"), thumbprint) && (server == "" || strings.EqualFold(server, here))
+			return strings.EqualFold(e.text("Thumbprint"), thumbprint) &&
+				(server == "" || strings.EqualFold(server, here))
 		})
 	}
 	if next, _ := c.Parameters["NewCertificateThumbprint"].(string); next != "" {
