@@ -273,9 +273,9 @@ func (p *premise) client(target, domain string) *http.Client {
 	}})
 }
 
-// gate applies the organization's own rules for EWS, on both sides: the switch, and the policy by
-// user agent.
-func (p *premise) gate(next http.Handler) http.Handler {
+// gate applies the organization's own rules for EWS, on both sides: the switch, the policy by user
+// agent, and the switch of the caller's mailbox. domain is that of callers who name none.
+func (p *premise) gate(domain string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		config := p.org.Objects("OrganizationConfig")[0]
 		named := func(list string) bool {
@@ -289,6 +289,11 @@ func (p *premise) gate(next http.Handler) http.Handler {
 		if config.Get("EwsEnabled") == false || policy == "EnforceAllowList" && !named("EwsAllowList") ||
 			policy == "EnforceBlockList" && named("EwsBlockList") {
 			http.Error(w, "EWS is not allowed for this program.", http.StatusForbidden)
+			return
+		}
+		if caller, ok := link.CallerOf(r.Context()); ok && caller.Scheme != "Bearer" &&
+			slices.Contains(p.closed, strings.ToLower(p.person(caller, domain))) {
+			http.Error(w, "EWS is not allowed for this mailbox.", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, fromOtherForest(r))

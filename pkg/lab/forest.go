@@ -393,7 +393,8 @@ func (s *exchangeServer) web(powershell http.Handler) http.Handler {
 	version := ews.ServerVersion{}
 	_, _ = fmt.Sscanf(s.version(), "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build,
 		&version.Revision)
-	calendars := f.premise.gate(soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain, ""}, Version: version}))
+	calendars := f.premise.gate(f.domain, soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain, ""},
+		Version: version}))
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		byHost(w, r, "AutodiscoverVirtualDirectory",
 			&autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})

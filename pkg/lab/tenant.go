@@ -110,8 +110,8 @@ func (t *tenantSite) enroll(l *Lab) error {
 	}
 	password, err := l.credentials.password("archiver")
 	if err == nil {
-		_, err = t.entra.AddApplication(entra.NewApplication{AppID: archiverID, DisplayName: "Archiver of another vendor",
-			Secret: password, Exchange: []string{"full_access_as_app"}})
+		_, err = t.entra.AddApplication(entra.NewApplication{AppID: archiverID, Secret: password,
+			DisplayName: "Archiver of another vendor", Exchange: []string{"full_access_as_app"}})
 	}
 	return err
 }
@@ -166,7 +166,7 @@ func (t *tenantSite) web() map[string]http.Handler {
 			a.Handler(next).ServeHTTP(w, r)
 		})
 	}
-	calendars := known(t.policy(t.premise.gate(soapOnly(&ews.Handler{
+	calendars := known(t.policy(t.premise.gate(tenantDomain, soapOnly(&ews.Handler{
 		Backend: answering{t.premise, tenantDomain, archiverID},
 		Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10},
 	}))))

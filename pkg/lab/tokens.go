@@ -40,12 +40,18 @@ func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain strin
 		return "", errors.New("the request failed with HTTP status 403: Forbidden. The token identifies the shared " +
 			"application " + exchangeOnlineAppID + ", which may not call this service any more")
 	}
+	server := f.at(ctx)
+	if r := f.org.Object("ExchangeServer", server.name()); r != nil &&
+		strings.HasPrefix(strings.ToLower(r.String("InternetWebProxy")), "https://") {
+		// .NET, through which Exchange goes out, says the same.
+		return "", errors.New("the ServicePointManager does not support proxies with the https scheme")
+	}
 	client := f.premise.link.Client(nil)
 	defer client.CloseIdleConnections()
 	token, err := oauth.ClientCredentials{
 		TokenURL: tokenIssuer + "/" + realm + "/oauth2/v2.0/token", ClientID: application,
 		Scope:       resource + "/.default",
-		Certificate: key.cert, Key: key.key,
+		Certificate: key.cert, Key: key.key, Now: server.now,
 	}.Token(ctx, client)
 	if err != nil {
 		return "", fmt.Errorf("unable to get a token from the auth server: %w", err)

@@ -157,7 +157,8 @@ func (d *davMail) said() string {
 
 // ask asks for the calendars of some mailboxes in the name of a person. seen holds those that
 // DavMail shows: today in half hours, as lab.Merged has it.
-func (d *davMail) ask(t *testing.T, user, password string, mailboxes ...string) (status string, seen map[string]string) {
+func (d *davMail) ask(t *testing.T, user, password string, mailboxes ...string) (status string,
+	seen map[string]string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -205,8 +206,8 @@ func shown(body, who string, day time.Time) (merged string, found bool) {
 	answer, _, _ = strings.Cut(answer, "END:VFREEBUSY")
 	slots := bytes.Repeat([]byte("0"), 48)
 	for line := range strings.Lines(answer) {
-		kind, spans, isBusy := strings.Cut(strings.TrimSpace(line), ":")
-		kind, isBusy = strings.CutPrefix(kind, "FREEBUSY;FBTYPE=")
+		kind, spans, _ := strings.Cut(strings.TrimSpace(line), ":")
+		kind, isBusy := strings.CutPrefix(kind, "FREEBUSY;FBTYPE=")
 		if !isBusy {
 			continue
 		}
