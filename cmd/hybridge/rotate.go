@@ -150,8 +150,8 @@ func runRotate(ctx context.Context, t *task, o rotateOptions) (err error) {
 			return err
 		}
 		switch {
-		case len(plan.Changes)+len(plan.LeftOut) == 0:
-			t.note("nothing to do: the rotation is complete")
+		case len(plan.Changes)+len(plan.LeftOut)+len(plan.Notes) == 0:
+			t.afterRotation(o, "nothing to do: ")
 		case o.out != "":
 			t.next("%s", t.command("apply", o.out))
 		}
@@ -168,11 +168,39 @@ func runRotate(ctx context.Context, t *task, o rotateOptions) (err error) {
 	if err = t.applied(applied, t.staleHint(plan, err)); err == nil {
 		if len(plan.LeftOut) > 0 {
 			t.aside().View(waiting(plan))
+		} else {
+			t.afterRotation(o, "")
 		}
-		t.next("%s", t.command("test"))
 		return quietly(rotationCode(plan))
 	}
 	return err
+}
+
+// afterRotation says what a stage has reached, and what comes next.
+func (t *task) afterRotation(o rotateOptions, nothing string) {
+	auth := func(words ...string) string {
+		words = append([]string{"rotate", "auth-certificate"}, words...)
+		if o.Forest != "" {
+			words = append(words, "--forest", o.Forest)
+		}
+		return t.command(words...)
+	}
+	switch o.Auth {
+	case "stage":
+		t.note("%sthe next auth certificate is staged", nothing)
+		t.next("12 hours later: %s", auth("publish"))
+	case "publish":
+		t.next("%s; when every lookup works: %s", t.command("test"),
+			auth("clean", "--accept", "earlier-auth-keys"))
+	case "clean":
+		t.note("%sthe rotation is complete", nothing)
+		t.next("%s", t.command("test"))
+	default:
+		if nothing != "" {
+			t.note("%sthe rotation is complete", nothing)
+		}
+		t.next("%s", t.command("test", "--message"))
+	}
 }
 
 // rotationCode is the exit code of a rotation: what waits is pending, and not inconclusive.

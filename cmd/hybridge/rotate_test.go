@@ -33,6 +33,15 @@ func TestRotate(t *testing.T) {
 		called string
 	}{
 		{"nothing to do", change.Plan{}, pfx, exitFine, "nothing to do", "rotate"},
+		{"staged already", change.Plan{}, []string{"rotate", "auth-certificate", "stage"}, exitFine,
+			"nothing to do: the next auth certificate is staged\nnext: 12 hours later: hybridge rotate auth-certificate " +
+				"publish", "rotate stage"},
+		{"staged", onePlan(t), []string{"rotate", "auth-certificate", "stage", "--forest", "contoso", "--yes"}, exitFine,
+			"hybridge rotate auth-certificate publish --forest contoso", "rotate stage,recheck,apply"},
+		{"published", onePlan(t), []string{"rotate", "auth-certificate", "publish", "--yes"}, exitFine,
+			"hybridge rotate auth-certificate clean", "rotate publish,recheck,apply"},
+		{"nothing staged", change.Plan{Notes: []change.Note{{Topic: "auth-certificate", Text: msg.Of("not staged")}}},
+			[]string{"rotate", "auth-certificate", "publish"}, exitFine, "not staged", "rotate publish"},
 		{"waits", waits, pfx, exitPending, "publish the record first", "rotate"},
 		{"unknown", unknown, []string{"rotate", "auth-certificate", "stage"}, exitInconclusive, "no answer",
 			"rotate stage"},

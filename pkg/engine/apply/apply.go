@@ -134,7 +134,7 @@ func (e *NotAccepted) Is(target error) bool { return target == ErrNotAccepted }
 
 // Hint says how to consent.
 func (e *NotAccepted) Hint() string {
-	return "review it with hybridge plan, then accept it with --accept " + e.ID
+	return "review the plan, then accept it with --accept " + e.ID
 }
 
 // Unmade is the identity of what a place stands for while it does not exist: the run makes it.

@@ -198,7 +198,11 @@ func (o Options) backward(c change.Change, k *change.Kind, t trace) func([]chang
 			}
 			return p, err
 		case change.Update:
-			return o.setBack(c, k, c.Identity, want, before, live)
+			p, err := o.setBack(c, k, c.Identity, want, before, live)
+			if errors.Is(err, change.ErrOneWay) {
+				return prepared{note: msg.Of("not undone: %s", err.Error())}, nil
+			}
+			return p, err
 		case change.Delete:
 			return remake(c, k, before, live)
 		default:

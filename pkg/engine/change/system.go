@@ -102,6 +102,10 @@ type Operations[C any] interface {
 // ErrNoOperation says that nothing carries out an action on resources of a kind.
 var ErrNoOperation = errors.New("no command does this")
 
+// ErrOneWay says that no command brings a value back, and that nothing rests on it: a rollback goes
+// on without it.
+var ErrOneWay = fmt.Errorf("%w, and nothing needs it", ErrNoOperation)
+
 // Declare completes the declaration of a kind: its system, and what its operations make of it.
 // Kinds are compared by identity.
 func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {

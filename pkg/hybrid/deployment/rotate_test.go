@@ -342,6 +342,19 @@ func TestRotateAuth(t *testing.T) {
 	if p, err := e.d.Plan(t.Context(), &events{}); err != nil || len(p.Changes)+len(p.LeftOut) > 0 {
 		t.Errorf("the next plan: %v, %v, %v", slices.Collect(ids(p)), p.LeftOut, err)
 	}
+	// Exchange alone names the previous certificate: the rollback of clean gives the keys back, and is
+	// complete, so that the next one undoes publish.
+	r, err := e.d.Rollback(t.Context(), "", apply.Options{}, &events{})
+	if err != nil || r.Summary.Done != 2 || r.Summary.Skipped != 2 {
+		t.Errorf("the rollback of clean: %v: %+v", err, r)
+	}
+	if _, err := e.d.Rollback(t.Context(), "", apply.Options{}, &events{}); err != nil {
+		t.Errorf("the rollback of publish: %v", err)
+	}
+	e.works("after both rollbacks")
+	if back := e.on(true, "Get-AuthConfig", "CurrentCertificateThumbprint"); !slices.Equal(was, back) {
+		t.Errorf("after both rollbacks: %v, want %v", back, was)
+	}
 }
 
 // TestAuthRotationInterrupted ends each stage after each of its changes has begun.

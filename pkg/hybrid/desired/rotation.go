@@ -294,8 +294,7 @@ var authConfig = Exchange.Declare(Kind{
 			c.Parameters["CertificateThumbprint"], c.Parameters["Force"] = current, true
 		default:
 			if !nothing(want["PreviousCertificateThumbprint"]) {
-				return c, fmt.Errorf("the previous auth certificate is set by Exchange itself: %w",
-					change.ErrNoOperation)
+				return c, fmt.Errorf("the previous auth certificate is set by Exchange itself: %w", change.ErrOneWay)
 			}
 			c.Parameters["ClearPreviousCertificate"] = true
 		}
