@@ -121,6 +121,7 @@ var classes = []struct {
 		"use the answers file of the administrators, or remove validateOnly from this one",
 	},
 	{deployment.ErrRotation, exitUsage, ""},
+	{deployment.ErrRefused, exitFailed, "hybridge check shows what comes first"},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrNotAccepted, exitUsage, "hybridge help consents lists what --accept takes"},

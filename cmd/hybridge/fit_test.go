@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -106,5 +107,14 @@ func TestNextStandsBelowThePager(t *testing.T) {
 	if shown, next := strings.Index(both.String(), "shown"), strings.Index(both.String(), "next: "); shown < 0 ||
 		next < shown {
 		t.Errorf("%s", both.String())
+	}
+}
+
+// A plan that is refused although all is known is a finding, not an unexpected failure.
+func TestRefusedPlan(t *testing.T) {
+	s := &scripted{err: fmt.Errorf("EX1 is too old: %w", deployment.ErrRefused)}
+	if got := executeOn(t.Context(), t, s, "plan"); got.code != exitFailed ||
+		!strings.Contains(got.errout, "hybridge check shows what comes first") {
+		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
 }

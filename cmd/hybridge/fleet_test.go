@@ -372,8 +372,14 @@ func TestMergeAndTrendOfSingleReports(t *testing.T) {
 		r.Deployments[0].ExitCode != exitFailed || r.Deployments[1].ExitCode != exitInconclusive {
 		t.Errorf("%s", merged.out)
 	}
-	if got := execute(t, &scripted{}, "", "report", "trend", reports); got.code != exitUsage ||
-		!strings.Contains(got.errout, "cut.json") {
+	if got := execute(t, &scripted{}, "", "report", "trend", reports); got.code != exitInconclusive ||
+		!strings.Contains(got.errout, "left out: ") || !strings.Contains(got.errout, "cut.json") ||
+		!strings.Contains(got.out, "2026-11-06 03:00") {
+		t.Errorf("exit %d: %s", got.code, got.errout)
+	}
+	cut := filepath.Join(reports, "cut.json")
+	if got := execute(t, &scripted{}, "", "report", "trend", cut); got.code != exitUsage ||
+		!strings.Contains(got.errout, "cut.json is not JSON") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
 }

@@ -80,18 +80,52 @@ func (t *task) afterCheck(checks check.Report) {
 
 func (t *task) afterPlan(plan change.Plan, o planOptions) {
 	switch {
+	case t.leaving && len(plan.Changes)+len(plan.LeftOut) == 0:
+		t.next("nothing: all stages are done; keep the state leaving in the answers file")
+	case t.leaving && len(plan.Changes) == 0:
+		t.next("when what is left out can be done: %s", t.command("plan"))
 	case len(plan.Changes) == 0:
 		t.next("%s", t.command("test"))
 	case o.out != "":
-		t.next("%s", t.command("apply", o.out))
+		t.next("%s", t.command(consenting(plan, "apply", o.out)...))
 	default:
-		t.next("%s saves it; then: %s", t.command("plan", "--out", "plan.json"), t.command("apply", "plan.json"))
+		t.next("%s saves it; then: %s", t.command(o.again(t, "plan", "--out", "plan.json")...),
+			t.command(consenting(plan, "apply", "plan.json")...))
 	}
+}
+
+// again are the words that make the same plan.
+func (o planOptions) again(t *task, words ...string) []string {
+	for _, flag := range []struct {
+		name   string
+		values []string
+	}{
+		{"--only", t.only}, {"--skip", t.skip}, {"--forest", o.forests}, {"--domain", o.domains},
+		{"--restore-hcw", o.restore},
+	} {
+		for _, value := range flag.values {
+			words = append(words, flag.name, value)
+		}
+	}
+	return words
+}
+
+// consenting adds the consents that a plan requires: without them, apply refuses it.
+func consenting(plan change.Plan, words ...string) []string {
+	if ids, _ := apply.Needed(plan, deployment.Kinds()); len(ids) > 0 {
+		words = append(words, "--accept", strings.Join(ids, ","))
+	}
+	return words
 }
 
 func (t *task) afterApply(applied apply.Report) {
 	if s := applied.Summary; s.Failed+s.Pending > 0 || len(applied.Changes) == 0 {
 		return // the error's hint says it
+	}
+	if t.leaving {
+		t.next("look at mail and calendars, then plan the next stage: %s\n      to undo it: %s",
+			t.command("plan"), t.command("rollback", applied.RunID))
+		return
 	}
 	t.next("changes take minutes to show; ask with: %s\n      to undo it: %s",
 		t.command("test", "--until-ok", "20m"), t.command("rollback", applied.RunID))

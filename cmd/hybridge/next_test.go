@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,9 @@ func TestNext(t *testing.T) {
 		Changes: []apply.Outcome{{ID: "x", Status: apply.Done}}}
 	pending := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1, Pending: 1},
 		Changes: []apply.Outcome{{ID: "x", Status: apply.Pending}}}
+	removing := plan
+	removing.Changes = slices.Clone(plan.Changes)
+	removing.Changes[0].Action = change.Delete
 	state := t.TempDir()
 	for _, test := range []struct {
 		name string
@@ -46,6 +50,10 @@ func TestNext(t *testing.T) {
 		{"not ready", scripted{check: checked(fail)}, []string{"check"},
 			"next: fix that, then look again with: hybridge check --only a.b" + f},
 		{"planned", scripted{plan: plan}, []string{"plan"}, "hybridge apply plan.json" + f},
+		{"narrowed", scripted{plan: plan},
+			[]string{"plan", "--forest", "contoso", "--domain", "contoso.com", "--only", "online/*"},
+			"next: hybridge plan --out plan.json --only 'online/*' --forest contoso --domain contoso.com" + f + " saves it"},
+		{"removes", scripted{plan: removing}, []string{"plan"}, "hybridge apply plan.json --accept removals" + f},
 		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved},
 			"wrote " + saved + "\nnext: hybridge apply " + saved + f},
 		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
@@ -68,6 +76,30 @@ func TestNext(t *testing.T) {
 				t.Errorf("a machine is told: %q", got.errout)
 			}
 		})
+	}
+}
+
+// On the way out, the next step is another plan, and no free/busy is left to test.
+func TestNextOnTheWayOut(t *testing.T) {
+	file, plan := filepath.Join(t.TempDir(), "answers.yaml"), onePlan(t)
+	if err := os.WriteFile(file, []byte(answersFile+"hybrid: {state: leaving}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	applied := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1},
+		Changes: []apply.Outcome{{ID: "x", Status: apply.Done}}}
+	waiting := change.Plan{LeftOut: []change.LeftOut{{Topic: "hybrid-exit", Waits: true}}}
+	for want, c := range map[string]struct {
+		s    scripted
+		args []string
+	}{
+		"then plan the next stage: hybridge plan -f ": {scripted{plan: plan, apply: applied}, []string{"apply", "--yes"}},
+		"next: nothing: all stages are done":          {scripted{}, []string{"plan"}},
+		"when what is left out can be done":           {scripted{plan: waiting}, []string{"plan"}},
+	} {
+		got := execute(t, &c.s, "", append(c.args, "-f", file)...)
+		if !strings.Contains(got.errout, want) || strings.Contains(got.errout, "hybridge test") {
+			t.Errorf("%q does not say %q", got.errout, want)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ Exits 0 when no failure is new, 3 when one is, 9 when a check could look before 
 	merge := a.verb(&cobra.Command{
 		Use:   "merge FILE...",
 		Short: "Make one report of many: of shards, of deployments",
-		Long: `Merge reads reports of check, test, plan and whole runs (-o json or jsonl), of single deployments and of
+		Long: `Merge reads reports of check, test and whole runs (-o json or jsonl), of single deployments and of
 fleets, and folders of such files. Of two reports of one deployment, the newer counts. A stream of jsonl that was
 cut off counts with the deployments that it holds.
 
@@ -57,7 +57,8 @@ run failed, its report is missing (--fleet), or a file cannot be read.`,
 		Use:   "trend FILE...",
 		Short: "Show how findings came and went over stored reports",
 		Long: `Trend reads the same files as merge, and sorts the reports of each deployment by time. It shows what is
-open and since when, and what came more than once. What could not be looked at is neither new nor gone.`,
+open and since when, and what came more than once. What could not be looked at is neither new nor gone.
+Exits 9 when a file is left out because it holds no report.`,
 		Example: `  hybridge check -f answers.yaml -o json --output-file reports/2026-11-27.json
   hybridge report trend reports
   hybridge report trend reports -o html --output-file trend.html`,
@@ -94,13 +95,20 @@ func runReportTrend(_ context.Context, t *task, args []string) error {
 		return err
 	}
 	var all []fleet.Deployment
+	var out []fleet.Unreadable
 	for _, r := range reports {
-		for _, u := range r.Unreadable {
-			return usage("%s %s", report.Sanitize(u.File), report.Sanitize(u.Error))
-		}
-		all = append(all, r.Deployments...)
+		all, out = append(all, r.Deployments...), append(out, r.Unreadable...)
 	}
-	return t.write(fleet.Over(all))
+	if len(all) == 0 && len(out) > 0 {
+		return usage("%s %s", report.Sanitize(out[0].File), report.Sanitize(out[0].Error))
+	}
+	if err := t.write(fleet.Over(all)); err != nil || len(out) == 0 {
+		return err
+	}
+	for _, u := range out { // a run that failed before it knew its deployment does not hide the others
+		t.note("left out: %s %s", report.Sanitize(u.File), report.Sanitize(u.Error))
+	}
+	return quietly(exitInconclusive)
 }
 
 func runReportDiff(_ context.Context, t *task, args []string) error {

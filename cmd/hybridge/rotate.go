@@ -153,7 +153,7 @@ func runRotate(ctx context.Context, t *task, o rotateOptions) (err error) {
 		case len(plan.Changes)+len(plan.LeftOut)+len(plan.Notes) == 0:
 			t.afterRotation(o, "nothing to do: ")
 		case o.out != "":
-			t.next("%s", t.command("apply", o.out))
+			t.next("%s", t.command(consenting(plan, "apply", o.out)...))
 		}
 		return quietly(rotationCode(plan))
 	}

@@ -37,6 +37,7 @@ type task struct {
 	state    string           // directory of journals and the lock
 	deployed deployed
 	looking  bool // the answers file is for looking alone (validateOnly)
+	leaving  bool // the way out of hybrid or of WorkMail, in stages
 	recalled bool // a snapshot answers in the place of the systems
 	log      *slog.Logger
 	paged    bool
@@ -105,7 +106,7 @@ func (t *task) open(ctx context.Context) error {
 
 func (t *task) openWith(a answers.Answers) error {
 	t.is(cmp.Or(t.member, a.Organization))
-	t.looking = a.ValidateOnly
+	t.looking, t.leaving = a.ValidateOnly, a.Hybrid.IsLeaving() || a.WorkMail.IsLeaving()
 	dir, err := answersDir(t.answersFile)
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ var ErrValidateOnly = errors.New("the answers file is for validate, check, plan 
 var (
 	ErrAccess             = link.ErrAccess
 	ErrUntrusted          = link.ErrUntrusted
+	ErrRefused            = desired.ErrRefused
 	ErrUnreachable        = link.ErrUnreachable
 	ErrExchangeThrottled  = exchange.ErrThrottled
 	ErrMicrosoftThrottled = entra.ErrThrottled
