@@ -213,8 +213,13 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 			settled++
 		}
 	}
-	bar := m.bar(settled, len(p.Changes), width)
-	if times := s.times(m, p.Changes); times != "" {
+	times := s.times(m, p.Changes)
+	beside := ansi.StringWidth(times)
+	if m.run != nil && times != "" { // the bar keeps its width when the rest is known: about 1:02 min left
+		beside = max(beside, 36)
+	}
+	bar := m.bar(settled, len(p.Changes), width-beside-2)
+	if times != "" {
 		bar += "  " + times
 	}
 	lines := []string{m.styles.title.Render(s.title(m)), fit(bar, width)}

@@ -123,10 +123,11 @@ func (h *helpPane) render(m *model, width, height int) []string {
 	lines = append(lines, m.text(width, m.term(s.help))...)
 	lines = append(lines, "")
 	for _, a := range append(m.screen.actions(m), always(m)...) {
-		lines = append(lines, m.describe(a))
+		lines = append(lines, m.describe(a, width)...)
 	}
 	lines = append(lines, m.describe(on("mouse",
-		"the wheel scrolls, a click selects; with Shift, the terminal selects text", nil)))
-	lines = append(lines, m.describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil)))
+		"the wheel scrolls, a click selects; with Shift, the terminal selects text", nil), width)...)
+	lines = append(lines, m.describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil),
+		width)...)
 	return m.window(&h.scroll, lines, height)
 }

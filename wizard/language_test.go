@@ -259,3 +259,27 @@ func TestLinesInLanguages(t *testing.T) {
 		}
 	}
 }
+
+// The help page cuts no text, in no language.
+func TestHelpPageIsWhole(t *testing.T) {
+	const text = "leave; the answers are saved (Ctrl-C while typing)"
+	for _, language := range append(languages(), msg.English) {
+		m := &model{options: Options{Language: msg.Printer(language)}}
+		for _, width := range []int{78, 40} {
+			var said []string
+			for i, line := range m.describe(on("q", "leave", nil), width) {
+				if ansi.StringWidth(line) > width {
+					t.Errorf("%s: wider than %d columns: %q", language, width, line)
+				}
+				said = append(said, strings.TrimSpace(strings.TrimPrefix(line, "  q")))
+				if i == 0 && !strings.HasPrefix(line, "  q  ") {
+					t.Errorf("%s: %q", language, line)
+				}
+			}
+			blank := strings.NewReplacer(" ", "")
+			if got := blank.Replace(strings.Join(said, "")); got != blank.Replace(m.term(text)) {
+				t.Errorf("%s in %d columns: %q", language, width, said)
+			}
+		}
+	}
+}

@@ -429,8 +429,8 @@ func (m *model) keys(actions []action, room int) string {
 	return strings.Join(parts, between)
 }
 
-// describe is an action's line on the help page.
-func (m *model) describe(a action) string {
+// describe is what the help page says of an action.
+func (m *model) describe(a action, width int) []string {
 	h := a.Help()
 	switch h.Desc {
 	case "scroll":
@@ -440,7 +440,13 @@ func (m *model) describe(a action) string {
 	case "leave":
 		h.Key, h.Desc = "q", "leave; the answers are saved (Ctrl-C while typing)"
 	}
-	return "  " + pad(m.term(h.Key), 16) + " " + m.term(h.Desc)
+	key := "  " + pad(m.term(h.Key), 16) + " "
+	lines := report.Wrap(m.term(h.Desc), width-ansi.StringWidth(key))
+	for i := range lines {
+		lines[i] = key + lines[i]
+		key = strings.Repeat(" ", ansi.StringWidth(key))
+	}
+	return lines
 }
 
 func (m *model) saidLines(width int) []string {

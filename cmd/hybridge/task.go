@@ -120,6 +120,9 @@ func (t *task) openWith(a answers.Answers) error {
 		o.Prompt, o.Say = t.prompt, func(text string) { fmt.Fprintln(t.Err, report.Sanitize(text)) }
 	}
 	t.deployed, err = t.opener(a, o)
+	if err == nil && t.progress != nil {
+		t.progress.Begin(t.verb)
+	}
 	return err
 }
 

@@ -119,6 +119,7 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 // watchLive repeats a test in a table that stays in its place. At the end, it writes the last
 // round's report.
 func watchLive(ctx context.Context, t *task, o testOptions) error {
+	t.settle() // no line of another writer comes into the table
 	l := &live{w: t.Out, style: t.look(t.streams, true), height: cmp.Or(t.Height, 24), every: o.watch}
 	var last *deployment.TestReport
 	for {

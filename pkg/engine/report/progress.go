@@ -23,16 +23,41 @@ type Progress struct {
 	last    time.Time
 	pending *observe.Progress
 	timer   *time.Timer
+	silence *time.Timer // nothing was shown yet
 }
 
 // pace is how long a read may take before it gets a line.
 const pace = time.Second
+
+// silent is how long a person sees nothing at all at the beginning.
+const silent = 2 * time.Second
 
 // writes are the stages that change something.
 var writes = map[string]bool{"apply": true, "rollback": true}
 
 // NewProgress makes a Progress on w.
 func NewProgress(w io.Writer, s Style) *Progress { return &Progress{w: w, style: s} }
+
+// Begin says that a verb waits, unless something else is shown soon.
+func (p *Progress) Begin(verb string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silence = time.AfterFunc(silent, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.silence != nil {
+			p.line(Faint, msg.Of("%s: waiting for the first answer", verb))
+		}
+	})
+}
+
+// heard ends the silence: something is shown.
+func (p *Progress) heard() {
+	if p.silence != nil {
+		p.silence.Stop()
+	}
+	p.silence = nil
+}
 
 // Observe writes a line for what a waiting person wants to know.
 func (p *Progress) Observe(e observe.Event) {
@@ -71,6 +96,7 @@ func Reading(e observe.Progress) msg.Text {
 }
 
 func (p *Progress) line(t Tone, text msg.Text) {
+	p.heard()
 	fmt.Fprintln(p.w, p.style.paint(t, p.style.say(text)))
 }
 
@@ -98,6 +124,7 @@ func (p *Progress) Settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.settle()
+	p.heard()
 	p.stage = ""
 }
 

@@ -11,6 +11,29 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
+// TestProgressBegins: a verb that shows nothing for a while says that it waits; once something is
+// shown, or the report comes, it says nothing.
+func TestProgressBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for want, next := range map[string]func(*Progress){
+			"test: waiting for the first answer\n": func(*Progress) {},
+			"plan: a\n":                            func(p *Progress) { p.Observe(observe.Progress{Stage: "plan", Text: "a"}) },
+			"":                                     func(p *Progress) { p.Settle() },
+		} {
+			var b bytes.Buffer
+			p := NewProgress(&b, Style{})
+			p.Begin("test")
+			time.Sleep(silent / 2)
+			next(p)
+			time.Sleep(2 * silent)
+			if b.String() != want {
+				t.Errorf("got %q, want %q", b.String(), want)
+			}
+			p.Settle()
+		}
+	})
+}
+
 // TestProgressPace: of quick reads the first is shown, of slow ones every one, of writes all, and
 // nothing once the stage is settled.
 func TestProgressPace(t *testing.T) {
