@@ -59,6 +59,7 @@ func runBundle(ctx context.Context, t *task, o bundleOptions, files []string) er
 	if err != nil {
 		return usage("--out: %w", err)
 	}
+	defer f.commit() //nolint:errcheck // of a bundle that was not written; nothing then
 	took := map[string]time.Duration{}
 	started := time.Now()
 	s, err := t.bundled(ctx, o)

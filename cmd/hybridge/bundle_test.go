@@ -158,4 +158,17 @@ func TestSupportBundle(t *testing.T) {
 			t.Errorf("%v: %d\n%s", wrong, got.code, got.errout)
 		}
 	}
+	if left, _ := filepath.Glob(".hybridge-support.zip-*"); len(left) > 0 {
+		t.Errorf("a bundle that was not written leaves %v", left)
+	}
+}
+
+// A file that is not there is named before anything is contacted.
+func TestBundleOfAMissingFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := &scripted{}
+	got := executeOn(t.Context(), t, s, "support-bundle", "gone.log")
+	if got.code != exitUsage || !strings.Contains(got.errout, "gone.log: there is no such file") || len(s.called) > 0 {
+		t.Errorf("exit %d, %v: %s", got.code, s.called, got.errout)
+	}
 }
