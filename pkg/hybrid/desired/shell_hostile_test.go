@@ -13,6 +13,7 @@ import (
 
 // hostileTexts are names that a server can give.
 var hostileTexts = []string{
+	"\ue000x$(touch pl4nted)\ue000",
 	"\ue000x\")\"; touch pl4nted; echo \"\ue000", "\ue000SECRET_1\ue000", "'; touch pl4nted; '", "$(touch pl4nted)",
 	"`touch pl4nted`", `"; touch pl4nted; "`, "\ntouch pl4nted\n", "a\\", "a\\'b", "\\", "‘’‚‛“”", "%s%n", "-n", "é\U0001f600",
 }
