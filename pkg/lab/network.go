@@ -221,7 +221,8 @@ func (s *servers) serve(l net.Listener, h http.Handler, c connContext) {
 	if s.network.weather != nil {
 		h = s.network.weather(h)
 	}
-	server := &http.Server{Handler: h, ConnContext: c, ReadHeaderTimeout: 10 * time.Second, ErrorLog: s.network.log}
+	// It limits the TLS handshake, too: on a busy machine, a client takes more than ten seconds to begin.
+	server := &http.Server{Handler: h, ConnContext: c, ReadHeaderTimeout: time.Minute, ErrorLog: s.network.log}
 	s.queue(func() error { return server.Serve(l) }, func() { server.Close(); l.Close() })
 }
 
