@@ -620,12 +620,13 @@ func (r *redactor) word(s string, force bool) string {
 	if digits := strings.Trim(s, "0123456789") == ""; digits && (!force && n < 6 || n < 4) {
 		return s // also where an address has it as a name
 	}
+	if n == 1 && s[0] < utf8.RuneSelf {
+		return s // also where it is the small form of another letter, as of İ
+	}
 	if to, known := r.forward[lower]; known && (force || !r.public(lower)) {
 		return sameCase(s, to)
 	}
 	switch {
-	case n == 1 && s[0] < utf8.RuneSelf:
-		return s
 	case !force && r.public(lower):
 		return s
 	}
