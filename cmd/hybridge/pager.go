@@ -13,7 +13,8 @@ import (
 // paged are the verbs whose output is one document to read. The others write to systems, ask, or
 // repeat.
 var paged = []string{
-	"check", "plan", "validate", "explain", "collect", "history", "schema", "faults", "diff", "trend", "merge", "version",
+	"check", "plan", "validate", "explain", "collect", "history", "schema", "faults", "diff", "trend", "merge",
+	"version",
 }
 
 // pager keeps what is written until Close, and then shows it: in a program that scrolls when it is

@@ -138,7 +138,8 @@ func storedDocument(data []byte) (fleet.Report, error) {
 		return fleet.Report{}, errors.New("is not JSON, or cut off; write a report with: hybridge check -o json")
 	}
 	if head.Kind == "Plan" {
-		return fleet.Report{}, errors.New("is a plan, which names no deployment; plan a folder: hybridge plan -f FOLDER -o json")
+		return fleet.Report{}, errors.New("is a plan, which names no deployment; plan a folder: " +
+			"hybridge plan -f FOLDER -o json")
 	}
 	if head.APIVersion != report.APIVersion {
 		return fleet.Report{}, fmt.Errorf("is of version %q; this hybridge reads %s", head.APIVersion,

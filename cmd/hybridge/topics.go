@@ -118,7 +118,7 @@ func topicClouds() string {
 	b.WriteString("exchangeOnline.cloud names one of:\n\n")
 	var rows [][2]string
 	for _, c := range cloud.All() {
-		rows = append(rows, [2]string{string(c.ID), c.Title})
+		rows = append(rows, [2]string{c.ID, c.Title})
 	}
 	topicRows(&b, rows)
 	b.WriteString("\nEvery host of a cloud can be overridden with exchangeOnline.hosts.")

@@ -183,7 +183,8 @@ func (p *page) finding(f Finding) {
 	}
 	// An id is copied whole: where the line is too short for it, it stands on the next. The wizard,
 	// which has its own colors, cuts the lines of its lists.
-	if id := line(f.ID); p.cut && p.Paint == nil && took != "" && f.Place == "" && cells.StringWidth(id)+2+len(took) > room {
+	short := cells.StringWidth(line(f.ID))+2+len(took) > room
+	if short && p.cut && p.Paint == nil && took != "" && f.Place == "" {
 		p.add(head + p.paint(Faint, took))
 		head, took = strings.Repeat(" ", indent), ""
 	}
