@@ -105,8 +105,8 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		t.note("wrote %s", report.Sanitize(o.out))
 	}
 	if o.from.file != "" && !o.from.answers() && (o.out != "" || o.scripts != "") && len(plan.Changes) > 0 {
-		t.obs.Observe(observe.Warning{Text: "the answers are those of the snapshot's maker: with -f ANSWERS, the plan " +
-			"is of yours. Read it before it is applied"})
+		t.obs.Observe(observe.Warning{Text: "the answers are those of the snapshot's maker: with -f ANSWERS, the " +
+			"plan is of yours. Read it before it is applied"})
 	}
 	if o.scripts != "" {
 		if err := t.writeScripts(ctx, plan, o); err != nil {
