@@ -181,9 +181,21 @@ func (d *desk) compare(t *testing.T, f lab.Fault) row {
 		t.Logf("set-up: %v", err)
 	}
 	set := time.Now()
+	tries := 1
+	if f.ByChance { // a load balancer leads connections to the servers in turn
+		tries = 4
+	}
 	report, err := dep.Test(ctx, deployment.TestOptions{}, silent{})
 	if err != nil {
 		t.Logf("lookups: %v", err)
+	}
+	for range tries - 1 {
+		again, err := dep.Test(ctx, deployment.TestOptions{}, silent{})
+		if err != nil {
+			t.Logf("lookups: %v", err)
+		}
+		report.Matrix = append(report.Matrix, again.Matrix...)
+		report.Verdict = cmp.Or(report.Verdict, again.Verdict)
 	}
 	looked := time.Now()
 
@@ -199,16 +211,15 @@ func (d *desk) compare(t *testing.T, f lab.Fault) row {
 			if v.Probe == s.probe && strings.HasPrefix(v.Direction, s.place+" ->") &&
 				(s.from == "" || s.from == v.From) {
 				_, domain, _ := strings.Cut(v.To, "@")
+				if slices.Contains(mailboxes, v.To) {
+					continue // asked once more
+				}
 				lookups = append(lookups, v)
 				mailboxes = append(mailboxes, v.To, "nobody@"+domain)
 			}
 		}
 		if len(lookups) == 0 {
 			continue
-		}
-		tries := 1
-		if strings.HasPrefix(f.ID, "second.") {
-			tries = 4 // a load balancer leads connections to the servers in turn
 		}
 		merged, texts := map[string]map[string]string{}, map[string]string{}
 		for n := range tries {
@@ -230,7 +241,7 @@ func (d *desk) compare(t *testing.T, f lab.Fault) row {
 				texts["DavMail"] += dav.said()
 			}
 		}
-		if tries > 1 { // the probes of each server say what the one lookup does not
+		if tries > 1 { // another try, or the probe of a server, says what the first lookup does not
 			for i, v := range lookups {
 				for _, other := range report.Matrix {
 					if v.Status == freebusy.OK && other.Direction == v.Direction && other.Status != freebusy.OK {
