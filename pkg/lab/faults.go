@@ -432,8 +432,8 @@ next:
 	gone := slices.IndexFunc(found, func(f Fault) bool { return f.left })
 	asks := slices.IndexFunc(found, func(f Fault) bool { return f.workMail })
 	if gone >= 0 && asks >= 0 {
-		return nil, fmt.Errorf("faults %s and %s exclude each other: WorkMail asks mailboxes of an organization, and one "+
-			"that has left hybrid has none on-premises: plant one of them", found[gone].ID, found[asks].ID)
+		return nil, fmt.Errorf("faults %s and %s exclude each other: WorkMail asks mailboxes of an organization, and "+
+			"one that has left hybrid has none on-premises: plant one of them", found[gone].ID, found[asks].ID)
 	}
 	return found, nil
 }

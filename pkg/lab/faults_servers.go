@@ -51,8 +51,8 @@ func serverFaults() []Fault {
 			Title: "contoso's setting override for the dedicated application applies to the first server only",
 			late: inSecond(func(s *exchangeServer) {
 				s.site.org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName",
-					"Global", "SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Server",
-					[]string{s.site.first().name()}, "Reason", "trial")
+					"Global", "SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"},
+					"Server", []string{s.site.first().name()}, "Reason", "trial")
 			}),
 		},
 		{

@@ -70,7 +70,8 @@ func (t *tenantSite) tips(q entra.TipsQuestion) ([]entra.Tips, error) {
 		case r.here:
 			out[i].Replies, out[i].Full = &none, &full
 		case foreign:
-			out[i].ErrorCode, out[i].Message = "ErrorProxyRequestNotAllowed", "The recipient is not in this organization."
+			out[i].ErrorCode = "ErrorProxyRequestNotAllowed"
+			out[i].Message = "The recipient is not in this organization."
 		default:
 			tips := t.premise.askTips(ctx, r.target)
 			out[i].Replies, out[i].Full = tips.Replies, tips.Full

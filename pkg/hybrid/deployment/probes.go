@@ -178,10 +178,11 @@ func (d *Deployment) tipsOf(f *forest, tenant *fact.Side) freebusy.Proof {
 			case found.Err != nil:
 				return "", freebusy.Refused("MailTips of %s: %v", s.To, found.Err)
 			case found.Replies == nil && found.Full == nil:
-				return "", freebusy.Refused("the MailTips of %s are missing: Exchange Online got no answer about automatic "+
-					"replies and a full mailbox", s.To)
+				return "", freebusy.Refused("the MailTips of %s are missing: Exchange Online got no answer about "+
+					"automatic replies and a full mailbox", s.To)
 			case found.Replies == nil: // Graph may say false of a mailbox that it knows nothing of
-				return "", freebusy.NotSeen(fmt.Errorf("microsoft graph says nothing about automatic replies of %s", s.To))
+				return "", freebusy.NotSeen(fmt.Errorf("microsoft graph says nothing about automatic replies of %s",
+					s.To))
 			}
 			return "", nil
 		}}

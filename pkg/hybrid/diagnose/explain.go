@@ -202,8 +202,8 @@ var (
 		return regexp.MustCompile(`^(?:error|fehler|erreur|errore|fout|b[łl][ęe]du|ошибка|ошибки|エラー|错误|錯誤|오류|x-ms-diagnostics)` +
 			`(?:[ -]?(?:code|nummer|number|代码|コード|코드))?\s*[:：#=]?\s*\(?(\d{4,10})\b`)
 	})
-	numberWords = []string{"error", "fehler", "erreur", "fout", "błędu", "błedu", "blędu", "bledu", "ошибк", "エラー", "错误",
-		"錯誤", "오류", "x-ms-diagnostics"}
+	numberWords = []string{"error", "fehler", "erreur", "fout", "błędu", "błedu", "blędu", "bledu", "ошибк", "エラー",
+		"错误", "錯誤", "오류", "x-ms-diagnostics"}
 	statusForm = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?:\b[45]\d\d[ \-]#?|#)([45]\.7\.\d{2,3})\b`)
 	})

@@ -273,8 +273,8 @@ func (p *part) asker(ctx context.Context, dir live, said answers.Forest, person 
 		p.gap(what+p.root, msg.Of("%s has no mailbox: name an account that has one in forests[].exchange.ews",
 			account.User))
 	case said.Directory.Bind.Password != prompt: // the file is for runs without a person
-		p.gap(what+p.root, msg.Of("%s has no mailbox: name an account that has one in forests[].exchange.ews, such as %s",
-			account.User, cmp.Or(person.UPN, person.Primary[0])))
+		p.gap(what+p.root, msg.Of("%s has no mailbox: name an account that has one in forests[].exchange.ews, "+
+			"such as %s", account.User, cmp.Or(person.UPN, person.Primary[0])))
 	default:
 		from := msg.Of("%s has no mailbox and cannot ask; a person with a mailbox can. Take one who is synchronized and "+
 			"whose password you have", account.User)
