@@ -58,8 +58,9 @@ func (d *brokenDeployment) kind() *change.Kind {
 		})
 }
 
-var brokenSystem = &change.System[*brokenDeployment]{
-	Family: change.Family{ID: "broken"},
+var brokenSystem = &change.System[*brokenDeployment, *brokenDeployment]{
+	Reading: func(d *brokenDeployment) *brokenDeployment { return d },
+	Family:  change.Family{ID: "broken"},
 	Run: func(context.Context, *brokenDeployment, change.Command) (change.Properties, error) {
 		panic("a nil pointer")
 	},

@@ -38,12 +38,17 @@ type Live struct {
 	Foreign string
 }
 
+// Reader is a place for reading: nothing runs at it.
+type Reader interface {
+	// Read returns every live resource of a kind. An error means unknown, never none.
+	Read(ctx context.Context, k *Kind) ([]Live, error)
+}
+
 // Place holds resources: a forest's Exchange organization ("onprem/contoso"), Exchange Online
 // ("online"), Entra ("entra"). A place runs one command at a time, in order. NewPlace makes one of
 // a System.
 type Place interface {
-	// Read returns every live resource of a kind. An error means unknown, never none.
-	Read(ctx context.Context, k *Kind) ([]Live, error)
+	Reader
 	// Run runs one command of a plan and returns the properties that later Refs may ask for. All
 	// Refs are resolved, and each SecretRef is the secret.Value that it stands for. An error with a
 	// method Answered() bool that returns true means that the place refused the command. After any

@@ -45,8 +45,8 @@ var (
 // A reference to a resource that exists is replaced by its live value. What o selects takes the
 // changes along that it needs, each with a Note. Changes that o skips take those that need them
 // along, each with a Warning to the observer.
-func Make(ctx context.Context, places map[string]Place, resources []Resource, o Options) (Plan, error) {
-	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
+func Make[R Reader](ctx context.Context, places map[string]R, resources []Resource, o Options) (Plan, error) {
+	m := &maker{places: Readers(places), resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
 	if err := m.validate(); err != nil {
 		return Plan{}, err
 	}
@@ -114,7 +114,7 @@ type decision struct {
 }
 
 type maker struct {
-	places    map[string]Place
+	places    map[string]Reader
 	resources []Resource
 	index     map[string]int
 	// dependencies are the ids of the resources that each resource needs or refers to.

@@ -10,11 +10,13 @@ import (
 )
 
 // System is what places of one sort have in common: their client, C, and how it runs a command.
-type System[C any] struct {
+type System[R, W any] struct {
 	Family
+	// Reading is the reading part of a client.
+	Reading func(client W) R
 	// Run runs one command, all Refs resolved, and returns the properties that later Refs may ask
 	// for.
-	Run func(ctx context.Context, client C, c Command) (Properties, error)
+	Run func(ctx context.Context, client W, c Command) (Properties, error)
 }
 
 // Family is the part of a system that needs no client: documents and scripts use it.
@@ -108,7 +110,7 @@ var ErrOneWay = fmt.Errorf("%w, and nothing needs it", ErrNoOperation)
 
 // Declare completes the declaration of a kind: its system, and what its operations make of it.
 // Kinds are compared by identity.
-func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {
+func (s *System[R, W]) Declare(k Kind, operations Operations[R]) *Kind {
 	out := &k
 	ops := operations.For(out)
 	out.family, out.read, out.Find = &s.Family, ops.Read, ops.Find
@@ -187,23 +189,31 @@ func (k *Kind) Shown(l Live) bool {
 // Sent reports whether an update may send the property.
 func (p Property) Sent() bool { return !p.Derived && p.Write != Key && p.Write != CreateOnly }
 
-// NewPlace is a place of a system. open gives its client when it is first needed, and the same one
-// ever after. warn takes messages for a person that stop nothing.
-func NewPlace[C any](name string, s *System[C], open func(context.Context) (C, error), warn func(text string)) Place {
-	return &place[C]{name: name, system: s, open: open, warn: warn}
+// NewReader is a place of a system for reading. open gives its client when it is first needed, and
+// the same one ever after.
+func NewReader[R, W any](name string, s *System[R, W], open func(context.Context) (R, error)) Reader {
+	return &source[R]{name: name, family: &s.Family, open: open}
 }
 
-type place[C any] struct {
+// Readers are places for reading.
+func Readers[R Reader](places map[string]R) map[string]Reader {
+	out := make(map[string]Reader, len(places))
+	for name, p := range places {
+		out[name] = p
+	}
+	return out
+}
+
+type source[R any] struct {
 	name   string
-	system *System[C]
-	open   func(context.Context) (C, error)
-	warn   func(string)
+	family *Family
+	open   func(context.Context) (R, error)
 }
 
-func (p *place[C]) Read(ctx context.Context, k *Kind) (live []Live, err error) {
+func (p *source[R]) Read(ctx context.Context, k *Kind) (live []Live, err error) {
 	defer broken.Into(&err, "read "+k.Noun+" at "+p.name)
-	read, ok := k.read.(func(context.Context, C) ([]Live, error))
-	if !ok || k.family != &p.system.Family || read == nil {
+	read, ok := k.read.(func(context.Context, R) ([]Live, error))
+	if !ok || k.family != p.family || read == nil {
 		return nil, fmt.Errorf("%s are not kept at %s", k.Noun, p.name)
 	}
 	client, err := p.open(ctx)
@@ -213,7 +223,29 @@ func (p *place[C]) Read(ctx context.Context, k *Kind) (live []Live, err error) {
 	return read(ctx, client)
 }
 
-func (p *place[C]) Run(ctx context.Context, c Command) (outputs Properties, err error) {
+// NewPlace is a place of a system. open gives its client when it is first needed, and the same one
+// ever after. warn takes messages for a person that stop nothing.
+func NewPlace[R, W any](name string, s *System[R, W], open func(context.Context) (W, error),
+	warn func(text string)) Place {
+	read := func(ctx context.Context) (r R, err error) {
+		client, err := open(ctx)
+		if err != nil {
+			return r, err
+		}
+		return s.Reading(client), nil
+	}
+	return &place[R, W]{Reader: NewReader(name, s, read), name: name, system: s, open: open, warn: warn}
+}
+
+type place[R, W any] struct {
+	Reader
+	name   string
+	system *System[R, W]
+	open   func(context.Context) (W, error)
+	warn   func(string)
+}
+
+func (p *place[R, W]) Run(ctx context.Context, c Command) (outputs Properties, err error) {
 	defer broken.Into(&err, c.Name+" at "+p.name)
 	client, err := p.open(ctx)
 	if err != nil {

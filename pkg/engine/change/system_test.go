@@ -15,7 +15,8 @@ type drawer struct {
 	fail map[string]error
 }
 
-var drawers = &System[*drawer]{
+var drawers = &System[*drawer, *drawer]{
+	Reading: func(d *drawer) *drawer { return d },
 	Family: Family{ID: "drawers", Places: []PlaceSort{{Name: "drawer/*"}},
 		Later: func(then Command) string { return "it does not " + then.Name + " before tomorrow" }},
 	Run: func(_ context.Context, d *drawer, c Command) (Properties, error) {
@@ -70,7 +71,7 @@ func TestDeclare(t *testing.T) {
 		t.Errorf("%v, %v: nothing follows a command that failed", err, d.ran)
 	}
 
-	other := &System[*drawer]{Family: Family{ID: "other"}}
+	other := &System[*drawer, *drawer]{Family: Family{ID: "other"}}
 	foreign := other.Declare(Kind{Noun: "Cup"},
 		Ops[*drawer]{Read: func(context.Context, *drawer) ([]Live, error) { return nil, nil }})
 	for _, k := range []*Kind{foreign, {Noun: "Plate"}} {

@@ -188,6 +188,11 @@ func (c *Client) Do(ctx context.Context, method, path string, body any) (map[str
 	return out, nil
 }
 
+// Get reads one object.
+func (c *Client) Get(ctx context.Context, path string) (map[string]any, error) {
+	return c.Do(ctx, http.MethodGet, path, nil)
+}
+
 // plainNumbers turns json.Number into int64 where it fits, else float64.
 func plainNumbers(v any) any {
 	switch v := v.(type) {

@@ -268,7 +268,7 @@ func run(ctx context.Context, p Premise, cmdlet string, pairs ...string) ([]exch
 	for i := 0; i < len(pairs); i += 2 {
 		c.Parameters[pairs[i]] = pairs[i+1]
 	}
-	found, err := p.Session.Run(ctx, c)
+	found, err := p.Session.Read(ctx, c)
 	if err != nil {
 		err = fmt.Errorf("%s: %s: %w", p.Name, cmdlet, err)
 	}

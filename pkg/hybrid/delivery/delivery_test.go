@@ -22,7 +22,7 @@ type answers map[string][]exchange.Object
 
 var errNoCmdlet = errors.New("not allowed")
 
-func (a answers) Run(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
+func (a answers) Read(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
 	out, ok := a[c.Name]
 	if !ok {
 		return nil, errNoCmdlet
@@ -200,15 +200,15 @@ type perServer struct {
 	servers map[string]answers
 }
 
-func (p perServer) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+func (p perServer) Read(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
 	server, _ := c.Parameters["Server"].(string)
 	if queue, ok := c.Parameters["Identity"].(string); ok && c.Name == "Get-Queue" {
 		server, _, _ = strings.Cut(queue, `\`)
 	}
 	if a, ok := p.servers[server]; ok {
-		return a.Run(ctx, c)
+		return a.Read(ctx, c)
 	}
-	return p.answers.Run(ctx, c)
+	return p.answers.Read(ctx, c)
 }
 
 // TestEveryServerIsAsked: the server that the session is connected to knows nothing of a message that

@@ -19,6 +19,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
@@ -221,11 +222,11 @@ func (d *Deployment) token(ctx context.Context) (string, error) {
 }
 
 // amazonWorkMail opens Amazon WorkMail.
-func (d *Deployment) amazonWorkMail(ctx context.Context) (fact.WorkMailAPI, error) {
+func (d *Deployment) amazonWorkMail(ctx context.Context) (desired.WorkMailWriter, error) {
 	if err := connected(ctx, d, placeWorkMail, fact.WorkMail, d.workMail); err != nil {
 		return nil, err
 	}
-	api, err := opened[fact.WorkMailAPI](d.workMail.get(ctx))
+	api, err := opened[desired.WorkMailWriter](d.workMail.get(ctx))
 	if err != nil || d.tape == nil {
 		return api, err
 	}
@@ -240,13 +241,13 @@ func (d *Deployment) readWorkMail(ctx context.Context, ask string,
 // tapedWorkMail keeps what is read of mailboxes. They are read with a token of AWS, which no tape
 // keeps.
 type tapedWorkMail struct {
-	fact.WorkMailAPI
+	desired.WorkMailWriter
 	tape *snapshot.Tape
 }
 
 func (w tapedWorkMail) Folders(ctx context.Context, role, address string) ([]ews.Folder, error) {
 	return snapshot.Read(ctx, w.tape, placeWorkMail, string(fact.WorkMail), "folders of "+address+" as "+role,
-		func(ctx context.Context) ([]ews.Folder, error) { return w.WorkMailAPI.Folders(ctx, role, address) })
+		func(ctx context.Context) ([]ews.Folder, error) { return w.WorkMailWriter.Folders(ctx, role, address) })
 }
 
 // readDirectory opens the directory of a forest.

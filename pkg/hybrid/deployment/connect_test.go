@@ -251,7 +251,7 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 			"contoso.mail.onmicrosoft.us"}},
 		"not readable": {broken, []string{"contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}},
 	} {
-		premises, release, err := d.premises(t.Context(), tt.facts, false)
+		premises, release, err := d.premises(t.Context(), tt.facts)
 		if err != nil {
 			t.Fatal(err)
 		}

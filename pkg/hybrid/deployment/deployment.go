@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -299,8 +298,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 		return change.Plan{}, err
 	}
 	resources = append(resources, unwanted...)
-	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
-	maps.Copy(places, desired.Reading(facts))
+	places := d.readers(facts)
 	if len(d.options.Restore) > 0 {
 		restored := desired.Restore(ctx, facts, places, resources, d.options.Restore, d.options.Forests)
 		resources, left = restored.Resources, append(left, restored.LeftOut...)
@@ -343,13 +341,25 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	}
 }
 
+// readers are the systems that hold resources, for reading: what the facts have read is not read
+// again.
+func (d *Deployment) readers(f *fact.Set) map[string]change.Reader {
+	out := desired.Reading(f)
+	if d.answers.ExchangeOnline != nil {
+		out[desired.PlaceEntra] = change.NewReader(desired.PlaceEntra, desired.MicrosoftGraph,
+			d.directory(f, apply.Options{StateDir: d.options.StateDir}))
+	}
+	return out
+}
+
 // places returns the systems that hold resources.
 func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
 		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, d.session(d.tenant.online),
 			d.warn)
-		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f, o), d.warn)
+		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directoryWriter(f, o),
+			d.warn)
 	}
 	if d.answers.WorkMail != nil {
 		out[desired.PlaceWorkMail] = change.NewPlace(desired.PlaceWorkMail, desired.AmazonWorkMail,

@@ -13,8 +13,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// directory opens the tenant's directory. It reads the dedicated applications of all forests whose
-// organization is known. Nothing is planned for the others.
+// directory opens the tenant's directory for reading. It reads the dedicated applications of all
+// forests whose organization is known. Nothing is planned for the others.
 func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Context) (desired.Directory, error) {
 	memory := &desired.Memory{
 		Patience:  o.Wait,
@@ -37,9 +37,26 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 			return desired.Directory{}, err
 		}
 		return desired.Directory{
-			Graph: graph, Memory: memory, Now: f.Now,
+			Graph: readingGraph{graph}, Memory: memory, Now: f.Now,
 			Applications: d.applications(f, o.StateDir),
 		}, nil
+	}
+}
+
+// directoryWriter opens the tenant's directory for changes.
+func (d *Deployment) directoryWriter(f *fact.Set, o apply.Options) func(context.Context) (desired.DirectoryWriter,
+	error) {
+	open := d.directory(f, o)
+	return func(ctx context.Context) (w desired.DirectoryWriter, err error) {
+		if w.Directory, err = open(ctx); err != nil {
+			return w, err
+		}
+		graph, err := d.graph(ctx)
+		if err != nil {
+			return w, err
+		}
+		w.Do = graph.Do
+		return w, nil
 	}
 }
 

@@ -30,8 +30,7 @@ func (d *Deployment) Drift(ctx context.Context, obs observe.Observer) (apply.Dri
 		return out, err
 	}
 	foreign := d.foreign(ctx, facts)
-	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
-	maps.Copy(places, desired.Reading(facts))
+	places := d.readers(facts)
 	kinds := Kinds()
 	type reading struct {
 		live []change.Live

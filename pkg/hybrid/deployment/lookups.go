@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,7 +37,8 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	if err != nil {
 		return freebusy.Report{}, err
 	}
-	premises, release, err := d.premises(ctx, facts, false)
+	mailboxes := d.mailboxes()
+	premises, release, err := d.premisesOf(ctx, facts, mailboxes)
 	if err != nil {
 		return freebusy.Report{}, err
 	}
@@ -45,10 +47,10 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		if pairs, err = d.throughAccount(ctx, facts, pairs); err != nil {
 			return freebusy.Report{}, err
 		}
-		sent, err := delivery.Run(ctx, d.posts(facts, premises), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
+		sent, err := delivery.Run(ctx, d.posts(facts, premises, mailboxes), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
 		return d.judged(ctx, facts, sent), err
 	}
-	markers, done, err := d.markers(ctx, o, premises)
+	markers, done, err := d.markers(ctx, o, d.diaries(mailboxes))
 	if err != nil {
 		return freebusy.Report{}, err
 	}
@@ -143,17 +145,46 @@ func person(o exchange.Object) bool {
 	return err != nil // a recipient of unknown kind counts as a person
 }
 
-// premises returns the places that lookups go between. A premise connects on first use. release
-// drops these connections. With readOnly, a premise has nothing that writes.
-func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly bool) (
-	premises []freebusy.Premise, release func(), err error) {
-	var clients []*connection[*ews.Client]
-	for i, f := range d.forests {
-		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client,
-			error) {
+// mailboxes are clients of the EWS of forests and WorkMail, by premise.
+type mailboxes map[string]*connection[*ews.Client]
+
+func (d *Deployment) mailboxes() mailboxes {
+	out := mailboxes{}
+	for _, f := range d.forests {
+		out[f.answers.Name] = &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) {
 			return d.openEWS(ctx, f.answers)
 		}}
-		clients = append(clients, client)
+	}
+	if d.answers.WorkMail != nil {
+		out[desired.PlaceWorkMail] = &connection[*ews.Client]{open: d.openWorkMailEWS}
+	}
+	return out
+}
+
+// diaries write the calendars of premises.
+func (d *Deployment) diaries(clients mailboxes) map[string]freebusy.Diary {
+	out := map[string]freebusy.Diary{}
+	for _, f := range d.forests {
+		out[f.answers.Name] = freebusy.EWSDiary(clients[f.answers.Name].get)
+	}
+	if d.answers.ExchangeOnline != nil {
+		out[desired.PlaceOnline] = freebusy.GraphDiary(d.tenant.graph.get)
+	}
+	return out
+}
+
+// premises returns the places that lookups go between. A premise connects on first use. release
+// drops these connections.
+func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []freebusy.Premise, release func(),
+	err error) {
+	return d.premisesOf(ctx, facts, d.mailboxes())
+}
+
+func (d *Deployment) premisesOf(ctx context.Context, facts *fact.Set, own mailboxes) (
+	premises []freebusy.Premise, release func(), err error) {
+	clients := slices.Collect(maps.Values(own))
+	for i, f := range d.forests {
+		client := own[f.answers.Name]
 		premises = append(premises, freebusy.Premise{
 			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{d.reading(f.exchange)},
 			Domains: f.answers.Domains,
@@ -166,9 +197,6 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 		}
 		if d.answers.ExchangeOnline != nil && d.answers.Has(answers.MailTips) {
 			p.Proofs = append(p.Proofs, mailTips(client.get))
-		}
-		if !readOnly {
-			p.Diary, p.Client = freebusy.EWSDiary(client.get), client.get
 		}
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
@@ -206,17 +234,12 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 				p.Proofs = append(p.Proofs, d.tipsOf(f, facts.Tenant))
 			}
 		}
-		if !readOnly {
-			p.Diary = freebusy.GraphDiary(d.tenant.graph.get)
-		}
 	}
 	if d.answers.WorkMail != nil {
-		amazon, more := d.amazon(ctx, facts)
-		if readOnly {
-			amazon.Client = nil
-		}
+		client := own[desired.PlaceWorkMail]
+		amazon, more := d.amazon(ctx, facts, client)
 		clients = append(clients, more...)
-		proof := freebusy.Proof{Probe: "ews-workmail", To: desired.PlaceWorkMail, Try: d.asked(more[0])}
+		proof := freebusy.Proof{Probe: "ews-workmail", To: desired.PlaceWorkMail, Try: d.asked(client)}
 		for i, f := range d.forests {
 			if f.answers.WorkMail != nil {
 				premises[i].Proofs = append(premises[i].Proofs, proof)
@@ -242,12 +265,12 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 }
 
 // posts are the premises with their mailboxes.
-func (d *Deployment) posts(facts *fact.Set, premises []freebusy.Premise) []delivery.Premise {
+func (d *Deployment) posts(facts *fact.Set, premises []freebusy.Premise, clients mailboxes) []delivery.Premise {
 	var out []delivery.Premise
 	for _, p := range premises {
 		with := delivery.Premise{Premise: p, Post: delivery.GraphPost(d.tenant.graph.get)}
-		if p.Client != nil {
-			with.Post = delivery.EWSPost(p.Client)
+		if c := clients[p.Name]; c != nil {
+			with.Post = delivery.EWSPost(c.get)
 		}
 		for i, f := range d.answers.Forests {
 			if f.Name == p.Name {
@@ -313,15 +336,15 @@ func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client
 
 // lazySession opens its session on first use.
 type lazySession struct {
-	open func(context.Context) (exchange.Session, error)
+	open func(context.Context) (exchange.Reader, error)
 }
 
-func (s lazySession) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+func (s lazySession) Read(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
 	session, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return session.Run(ctx, c)
+	return session.Read(ctx, c)
 }
 
 func (s lazySession) Allowed(ctx context.Context, cmdlets ...string) (map[string]exchange.Allowance, error) {
@@ -331,6 +354,3 @@ func (s lazySession) Allowed(ctx context.Context, cmdlets ...string) (map[string
 	}
 	return session.Allowed(ctx, cmdlets...)
 }
-
-// Close leaves the session to the deployment that owns it.
-func (s lazySession) Close(context.Context) error { return nil }

@@ -22,7 +22,7 @@ import (
 
 // markers removes the markers that an earlier run left, and lets a run write its own. done ends the
 // run. A run that writes none does not wait for another that does.
-func (d *Deployment) markers(ctx context.Context, o TestOptions, premises []freebusy.Premise) (m *freebusy.Markers,
+func (d *Deployment) markers(ctx context.Context, o TestOptions, diaries map[string]freebusy.Diary) (m *freebusy.Markers,
 	done func(), err error) {
 	write, nothing := o.Marker, func() {}
 	dir := filepath.Join(d.options.StateDir, "markers")
@@ -49,13 +49,13 @@ func (d *Deployment) markers(ctx context.Context, o TestOptions, premises []free
 	}
 	done = func() { _ = lock.Unlock() }
 	for _, file := range left {
-		d.sweep(ctx, file, premises)
+		d.sweep(ctx, file, diaries)
 	}
 	if !write {
 		return nil, done, nil
 	}
 	return &freebusy.Markers{
-		Now: d.now,
+		Diaries: diaries, Now: d.now,
 		Keep: func(m freebusy.Marker) error {
 			data, err := json.Marshal(m)
 			if err != nil {
@@ -72,7 +72,7 @@ func markerFile(dir string, m freebusy.Marker) string {
 }
 
 // sweep removes the marker of a file. What cannot be removed now stays for the next run.
-func (d *Deployment) sweep(ctx context.Context, file string, premises []freebusy.Premise) {
+func (d *Deployment) sweep(ctx context.Context, file string, diaries map[string]freebusy.Diary) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	data, err := os.ReadFile(file)
@@ -85,10 +85,8 @@ func (d *Deployment) sweep(ctx context.Context, file string, premises []freebusy
 		return
 	}
 	err = fmt.Errorf("%s is not in the answers any more", m.Premise)
-	for _, p := range premises {
-		if p.Name == m.Premise && p.Diary != nil {
-			err = freebusy.Remove(ctx, p.Diary, m)
-		}
+	if diary := diaries[m.Premise]; diary != nil {
+		err = freebusy.Remove(ctx, diary, m)
 	}
 	if err != nil {
 		d.warn(fmt.Sprintf("the marker %q of an earlier run is still in the calendar of %s on %s: %v; delete it "+

@@ -113,23 +113,19 @@ func TestMarker(t *testing.T) {
 // one that writes no marker. A file that names another appointment removes nothing.
 func TestMarkerAfterKill(t *testing.T) {
 	p := marked(t)
-	premises, release, err := p.premises(t.Context(), p.facts(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	markers, done, err := p.markers(t.Context(), TestOptions{Marker: true}, premises)
+	diaries := p.diaries(p.mailboxes())
+	markers, done, err := p.markers(t.Context(), TestOptions{Marker: true}, diaries)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var killed []freebusy.Marker
 	for _, pair := range p.answers.Tests.Pairs {
-		for _, home := range premises {
+		for home, diary := range diaries {
 			start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 14)
-			m := freebusy.Marker{Premise: home.Name, Mailbox: pair.To, Subject: "hybridge test KILLED" + home.Name,
+			m := freebusy.Marker{Premise: home, Mailbox: pair.To, Subject: "hybridge test KILLED" + home,
 				Start: start,
 				End:   start.Add(time.Hour)}
-			if err := home.Diary.Create(t.Context(), m); err == nil {
+			if err := diary.Create(t.Context(), m); err == nil {
 				if err := markers.Keep(m); err != nil {
 					t.Fatal(err)
 				}

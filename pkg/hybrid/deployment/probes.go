@@ -51,14 +51,14 @@ func (d *Deployment) otherServers(f *forest, side *fact.Side) func(context.Conte
 			}
 			a := f.answers
 			a.Exchange.URL = address.String()
-			out = append(out, freebusy.Server{Name: host, Run: func(ctx context.Context, c exchange.Command) (
+			out = append(out, freebusy.Server{Name: host, Read: func(ctx context.Context, c exchange.Command) (
 				[]exchange.Object, error) {
 				s, err := d.openRemote(ctx, a)
 				if err != nil {
 					return nil, err
 				}
 				defer func() { _ = s.Close(context.WithoutCancel(ctx)) }()
-				return exchange.ReadOnly(s).Run(ctx, c)
+				return exchange.ReadOnly(s).Read(ctx, c)
 			}})
 		}
 		return out, nil
@@ -195,7 +195,7 @@ const exchangeOnlineID = "00000002-0000-0ff1-ce00-000000000000"
 // signing presents what the Exchange servers of a forest present to Exchange Online: a token of the
 // dedicated application, signed for with the auth certificate. It separates the certificate, the
 // application and its rights from the servers, their clocks and their way out.
-func (d *Deployment) signing(f *forest, session exchange.Session, side *fact.Side) freebusy.Proof {
+func (d *Deployment) signing(f *forest, session exchange.Reader, side *fact.Side) freebusy.Proof {
 	return freebusy.Proof{Probe: "token", To: desired.PlaceOnline, Try: func(ctx context.Context, s freebusy.Step) (
 		string, error) {
 		c := f.answers.AuthCertificate
@@ -232,8 +232,8 @@ func (d *Deployment) signing(f *forest, session exchange.Session, side *fact.Sid
 
 // signsWith is the thumbprint of the certificate with which Exchange signs; empty when the account
 // may not see it.
-func signsWith(ctx context.Context, session exchange.Session) string {
-	found, err := session.Run(ctx, exchange.Command{Name: "Get-AuthConfig"})
+func signsWith(ctx context.Context, session exchange.Reader) string {
+	found, err := session.Read(ctx, exchange.Command{Name: "Get-AuthConfig"})
 	if err != nil || len(found) != 1 {
 		return ""
 	}

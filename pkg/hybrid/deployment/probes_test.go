@@ -211,10 +211,10 @@ func TestOtherServersOfAForest(t *testing.T) {
 		t.Errorf("behind a load balancer: %v, want %s", got, server)
 	}
 	servers, _ := d.otherServers(d.forests[0], facts.Forests[0])(t.Context())
-	if _, err := servers[0].Run(context.WithoutCancel(t.Context()), exchange.Command{Name: "Get-AuthConfig"}); err != nil {
+	if _, err := servers[0].Read(context.WithoutCancel(t.Context()), exchange.Command{Name: "Get-AuthConfig"}); err != nil {
 		t.Error(err)
 	}
-	if _, err := servers[0].Run(t.Context(), exchange.Command{Name: "Set-AuthConfig"}); err == nil {
+	if _, err := servers[0].Read(t.Context(), exchange.Command{Name: "Set-AuthConfig"}); err == nil {
 		t.Error("it writes")
 	}
 	d.forests[0].answers.Exchange.URL = own

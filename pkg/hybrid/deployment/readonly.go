@@ -2,20 +2,19 @@ package deployment
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
-// Facts are read through clients that cannot write, whatever the account may do. Lookups ask
-// through freebusy.Calendars and freebusy.Schedules, which have no write methods.
+// Facts and lookups get clients whose types have no methods that write: code that writes does not
+// compile against them. What apply, rollback and markers take comes from Deployment.places and
+// Deployment.writable alone.
 
 // reading is a forest's or the tenant's Exchange session for reading.
-func (d *Deployment) reading(c *connection[*guarded]) func(context.Context) (exchange.Session, error) {
-	return func(ctx context.Context) (exchange.Session, error) {
+func (d *Deployment) reading(c *connection[*guarded]) func(context.Context) (exchange.Reader, error) {
+	return func(ctx context.Context) (exchange.Reader, error) {
 		s, err := d.session(c)(ctx)
 		if err != nil {
 			return nil, err
@@ -27,19 +26,8 @@ func (d *Deployment) reading(c *connection[*guarded]) func(context.Context) (exc
 // readingGraph is Microsoft Graph for reading.
 type readingGraph struct{ fact.Graph }
 
-func (g readingGraph) Do(ctx context.Context, method, path string, body any) (map[string]any, error) {
-	if method != http.MethodGet || body != nil {
-		return nil, fmt.Errorf("%s %s at Microsoft Graph: %w", method, path, exchange.ErrReadOnly)
-	}
-	return g.Graph.Do(ctx, method, path, nil)
-}
-
 // readingWorkMail is WorkMail for reading.
 type readingWorkMail struct{ fact.WorkMailAPI }
-
-func (readingWorkMail) Run(_ context.Context, operation string, _ map[string]any) error {
-	return fmt.Errorf("%s at WorkMail: %w", operation, exchange.ErrReadOnly)
-}
 
 // asking narrows a connection to what lookups need.
 func asking[T, I any](open func(context.Context) (T, error)) func(context.Context) (I, error) {

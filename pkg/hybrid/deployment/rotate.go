@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
-	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
@@ -55,8 +53,7 @@ func (d *Deployment) Rotate(ctx context.Context, r Rotation, obs observe.Observe
 	if err != nil {
 		return change.Plan{}, err
 	}
-	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
-	maps.Copy(places, desired.Reading(facts))
+	places := d.readers(facts)
 	return change.Make(ctx, places, derived.Resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d,
 		LeftOut: derived.LeftOut, Notes: derived.Notes,

@@ -74,7 +74,7 @@ func (d *Deployment) peopleIn(ctx context.Context, f *forest, cmdlet string, n i
 		return nil, err
 	}
 	size := strconv.Itoa(max(searched, 4*n))
-	found, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": size}})
+	found, err := s.Read(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": size}})
 	if err != nil {
 		return nil, fmt.Errorf("%s: find mailboxes to look up: %w", f.answers.Name, err)
 	}

@@ -166,7 +166,7 @@ func names(text, domain string) bool {
 
 // lookUp fills in the lookups, and what was found about a user.
 func (d *Deployment) lookUp(ctx context.Context, facts *fact.Set, o ValidateOptions, v *Validation) error {
-	premises, release, err := d.premises(ctx, facts, true)
+	premises, release, err := d.premises(ctx, facts)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,12 +23,16 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
 // writes records requests that write: operations of EWS and methods of Graph.
@@ -145,7 +152,7 @@ func TestValidateReadsWithTheRightsThatItLists(t *testing.T) {
 	}
 }
 
-// The clients of facts and lookups refuse to write before a request leaves.
+// Sessions for reading refuse cmdlets that write before a request leaves.
 func TestReadingClientsDoNotWrite(t *testing.T) {
 	d, l, seen := readyLab(t)
 	facts := d.facts()
@@ -157,29 +164,22 @@ func TestReadingClientsDoNotWrite(t *testing.T) {
 		}
 		for _, name := range []string{"Set-OrganizationConfig", "New-SendConnector", "Remove-Mailbox", "Test-Mailflow",
 			"Enable-OrganizationCustomization", "Start-ManagedFolderAssistant"} {
-			if _, err := s.Run(t.Context(), exchange.Command{Name: name}); !errors.Is(err, exchange.ErrReadOnly) {
+			if _, err := s.Read(t.Context(), exchange.Command{Name: name}); !errors.Is(err, exchange.ErrReadOnly) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+		if _, can := s.(exchange.Session); can {
+			t.Errorf("%s: the session for reading is one that runs commands", side.Name())
 		}
 	}
 	g, err := facts.Tenant.Graph(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, method := range []string{"POST", "PATCH", "PUT", "DELETE"} {
-		if _, err := g.Do(t.Context(), method, "/applications", nil); !errors.Is(err, exchange.ErrReadOnly) {
-			t.Errorf("%s: %v", method, err)
-		}
-	}
-	premises, release, err := d.premises(t.Context(), facts, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	for _, p := range premises {
-		if p.Diary != nil || p.Client != nil {
-			t.Errorf("%s can write calendars", p.Name)
-		}
+	if _, can := g.(interface {
+		Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+	}); can {
+		t.Error("Microsoft Graph for reading sends requests of any method")
 	}
 	for call, n := range l.Runs() {
 		if _, cmdlet, _ := strings.Cut(call, " "); n > before[call] && !strings.HasPrefix(cmdlet, "get-") {
@@ -188,6 +188,73 @@ func TestReadingClientsDoNotWrite(t *testing.T) {
 	}
 	if len(seen.seen) > 0 {
 		t.Errorf("written: %v", seen.seen)
+	}
+}
+
+// What validate gets has no method that writes: every method that its facts, its premises and its
+// places offer is one of these. A new one is added here when it only reads.
+func TestValidateGetsNothingThatWrites(t *testing.T) {
+	reads := map[string]bool{}
+	for _, name := range strings.Fields(`
+		Read Allowed Get List Organization Domains VerificationRecords ServicePrincipal
+		RootDSE Exchange Setup Users
+		Named Domain Groups User Availabilities TestAvailability IdentityMode Directory Roles Exports Folders AccessRules
+		Aliases Tokens`) {
+		reads[name] = true
+	}
+	ours := reflect.TypeFor[Deployment]().PkgPath()
+	ours = ours[:strings.Index(ours, "/pkg/")]
+	met := map[reflect.Type]bool{}
+	var walk func(k reflect.Type, way string)
+	walk = func(k reflect.Type, way string) {
+		if met[k] {
+			return
+		}
+		met[k] = true
+		switch k.Kind() {
+		case reflect.Func:
+			for i := range k.NumOut() {
+				walk(k.Out(i), way)
+			}
+		case reflect.Interface:
+			for i := range k.NumMethod() {
+				if strings.HasPrefix(k.PkgPath(), ours) && !reads[k.Method(i).Name] {
+					t.Errorf("%s: %s has the method %s", way, k, k.Method(i).Name)
+				}
+			}
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			if clients := []reflect.Type{reflect.TypeFor[*ews.Client](), reflect.TypeFor[*entra.Client](),
+				reflect.TypeFor[*workmail.Client]()}; slices.Contains(clients, k) {
+				t.Errorf("%s is a %s", way, k)
+			}
+			walk(k.Elem(), way)
+		case reflect.Struct:
+			if !strings.HasPrefix(k.PkgPath(), ours+"/pkg/hybrid/") {
+				return // data, and the network
+			}
+			for i := range k.NumField() {
+				walk(k.Field(i).Type, way+"."+k.Field(i).Name)
+			}
+		}
+	}
+	walk(reflect.TypeFor[fact.Clients](), "fact.Clients")
+	walk(reflect.TypeFor[freebusy.Premise](), "freebusy.Premise")
+	walk(reflect.TypeOf(desired.Reading).Out(0), "desired.Reading")
+	if !met[reflect.TypeFor[exchange.Reader]()] || !met[reflect.TypeFor[fact.Graph]()] ||
+		!met[reflect.TypeFor[fact.WorkMailAPI]()] || !met[reflect.TypeFor[change.Reader]()] {
+		t.Error("the walk met no clients")
+	}
+	// validate itself takes nothing else of the deployment.
+	writers := regexp.MustCompile(`\bd\.(session|places|directoryWriter|amazonWorkMail|mailboxes|diaries|posts|premisesOf|tenant|workMail)\b|` +
+		`\.exchange\.get\b`)
+	for _, file := range []string{"validate.go", "validate_user.go", "validation.go", "diagnosis.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := writers.FindAllString(string(text), -1); len(found) > 0 {
+			t.Errorf("%s takes %v", file, found)
+		}
 	}
 }
 

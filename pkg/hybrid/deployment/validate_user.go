@@ -61,7 +61,7 @@ func (d *Deployment) userPairs(ctx context.Context, facts *fact.Set, premises []
 }
 
 func knownAt(ctx context.Context, p freebusy.Premise, address string) (known, error) {
-	found, err := p.Session.Run(ctx,
+	found, err := p.Session.Read(ctx,
 		exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
 	if err == nil && len(found) == 0 {
 		err = exchange.ErrNotFound

@@ -19,24 +19,25 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// amazon returns the premise of WorkMail, and the clients that it uses. The first one asks the EWS
-// of WorkMail as the service account.
-func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Premise, []*connection[*ews.Client]) {
+// openWorkMailEWS returns a client of the EWS of WorkMail, as the service account.
+func (d *Deployment) openWorkMailEWS(ctx context.Context) (*ews.Client, error) {
 	w := d.answers.WorkMail
-	client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) {
-		if w.Account == nil {
-			return nil, fmt.Errorf("WorkMail: the service account (workmail.account): %w", fact.ErrNotConfigured)
-		}
-		password, err := d.secret(ctx, w.Account.Password, "password of "+w.Account.User)
-		if err != nil {
-			return nil, fmt.Errorf("WorkMail: EWS: %w", err)
-		}
-		return d.basic(ctx, workmail.EWS(w.Region), link.Basic{User: w.Account.User, Password: password})
-	}}
-	clients := []*connection[*ews.Client]{client}
-	p := freebusy.Premise{
+	if w.Account == nil {
+		return nil, fmt.Errorf("WorkMail: the service account (workmail.account): %w", fact.ErrNotConfigured)
+	}
+	password, err := d.secret(ctx, w.Account.Password, "password of "+w.Account.User)
+	if err != nil {
+		return nil, fmt.Errorf("WorkMail: EWS: %w", err)
+	}
+	return d.basic(ctx, workmail.EWS(w.Region), link.Basic{User: w.Account.User, Password: password})
+}
+
+// amazon returns the premise of WorkMail, and further clients that it uses.
+func (d *Deployment) amazon(ctx context.Context, facts *fact.Set, client *connection[*ews.Client]) (
+	p freebusy.Premise, clients []*connection[*ews.Client]) {
+	w := d.answers.WorkMail
+	p = freebusy.Premise{
 		Name: desired.PlaceWorkMail, EWS: workmail.EWS(w.Region), Probe: "ews", Ask: calendars(client.get),
-		Client: client.get,
 		Has: func(ctx context.Context, address string) (bool, error) {
 			users, err := fact.WorkMailUsers.In(ctx, facts.WorkMail)
 			name, domain, _ := strings.Cut(address, "@")

@@ -48,7 +48,7 @@ var organizationCustomization = Exchange.Declare(Kind{
 type enableCustomization struct{}
 
 // For builds the operations: an existing organization is updated.
-func (enableCustomization) For(k *Kind) change.Ops[exchange.Session] {
+func (enableCustomization) For(k *Kind) change.Ops[exchange.Reader] {
 	ops := Cmdlets{Verbs: Set, Of: "OrganizationConfig", Only: true}.For(k)
 	ops.Writes = []string{enableOrganizationCustomization}
 	ops.Create, ops.Delete = nil, nil

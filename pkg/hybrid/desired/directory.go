@@ -231,7 +231,7 @@ func (d Directory) complete(
 // get reads one object. For a new object, "not found" means not visible yet.
 func (d Directory) get(ctx context.Context, path string, c Creation) (map[string]any, error) {
 	for try := 0; ; try++ {
-		o, err := d.Do(ctx, http.MethodGet, path, nil)
+		o, err := d.Get(ctx, path)
 		if !errors.Is(err, entra.ErrNotFound) || d.Memory == nil {
 			return o, err
 		}
@@ -535,7 +535,7 @@ func isStatus(err error, status int) bool {
 const patience = 15
 
 // runRequest sends one request. References may use the properties of its answer.
-func runRequest(ctx context.Context, d Directory, c change.Command) (change.Properties, error) {
+func runRequest(ctx context.Context, d DirectoryWriter, c change.Command) (change.Properties, error) {
 	method, path, body, err := request(c)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,8 @@ import (
 )
 
 // Exchange is Exchange as a system: on-premises and online the cmdlets are read and run alike.
-var Exchange = &change.System[exchange.Session]{
+var Exchange = &change.System[exchange.Reader, exchange.Session]{
+	Reading: exchange.ReadOnly,
 	Family: change.Family{
 		ID: "exchange", Title: "Exchange",
 		Places: []change.PlaceSort{
@@ -82,9 +83,9 @@ func (c Cmdlets) noun(k *Kind) string {
 }
 
 // For builds the operations of a kind.
-func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
+func (c Cmdlets) For(k *Kind) change.Ops[exchange.Reader] {
 	noun := c.noun(k)
-	ops := change.Ops[exchange.Session]{Reads: []string{"Get-" + noun}, Aspect: c.Of != ""}
+	ops := change.Ops[exchange.Reader]{Reads: []string{"Get-" + noun}, Aspect: c.Of != ""}
 	for _, v := range []struct {
 		verb Verbs
 		name string
@@ -111,7 +112,7 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 	ops.Find = func(change.Change) change.Command {
 		return change.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)}
 	}
-	ops.Read = func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+	ops.Read = func(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 		objects, err := fact.Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
 		if errors.Is(err, exchange.ErrNotFound) && c.Only {
 			return nil, nil // the one object does not exist yet

@@ -196,6 +196,16 @@ func (t *tenant) List(ctx context.Context, path string) ([]map[string]any, error
 	return out, nil
 }
 
+// requests are a Graph that also writes.
+type requests interface {
+	Graph
+	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+}
+
+func (t *tenant) Get(ctx context.Context, path string) (map[string]any, error) {
+	return t.Do(ctx, "GET", path, nil)
+}
+
 func (t *tenant) Do(_ context.Context, method, path string, body any) (map[string]any, error) {
 	t.calls = append(t.calls, method+" "+path)
 	path, query, _ := strings.Cut(path, "?")
@@ -423,8 +433,8 @@ func (w *world) forest(name string) *organization {
 	return w.contoso
 }
 
-func session(o *organization) func(context.Context) (exchange.Session, error) {
-	return func(context.Context) (exchange.Session, error) { return o, nil }
+func session(o *organization) func(context.Context) (exchange.Reader, error) {
+	return func(context.Context) (exchange.Reader, error) { return exchange.ReadOnly(o), nil }
 }
 
 // resourcesOf returns the resources of complete facts. Otherwise the error says what is unknown.
@@ -460,7 +470,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func entraAt(g Graph, names ...string) change.Place {
+func entraAt(g requests, names ...string) change.Place {
 	var applications []fact.Dedicated
 	for _, name := range names {
 		applications = append(applications, fact.Dedicated{Name: name})
@@ -468,12 +478,12 @@ func entraAt(g Graph, names ...string) change.Place {
 	return entraPlace(g, applications...)
 }
 
-func entraPlace(g Graph, applications ...fact.Dedicated) change.Place {
-	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (Directory, error) {
-		return Directory{
+func entraPlace(g requests, applications ...fact.Dedicated) change.Place {
+	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (DirectoryWriter, error) {
+		return DirectoryWriter{Do: g.Do, Directory: Directory{
 			Graph: g, Pause: 1, Now: func() time.Time { return now },
 			Applications: func(context.Context) ([]fact.Dedicated, error) { return applications, nil },
-		}, nil
+		}}, nil
 	}, nil)
 }
 

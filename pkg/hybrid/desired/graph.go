@@ -21,15 +21,23 @@ import (
 // Graph is Microsoft Graph; *entra.Client is one. Paths follow the version
 // ("/applications?$filter=...").
 type Graph interface {
-	// Do sends one request. The answer is the decoded body, nil when there is none.
-	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+	// Get reads one object.
+	Get(ctx context.Context, path string) (map[string]any, error)
 	// List reads a whole collection.
 	List(ctx context.Context, path string) ([]map[string]any, error)
 }
 
+// DirectoryWriter is a directory that can be changed.
+type DirectoryWriter struct {
+	Directory
+	// Do sends one request. The answer is the decoded body, nil when there is none.
+	Do func(ctx context.Context, method, path string, body any) (map[string]any, error)
+}
+
 // MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}"
 // in the path is replaced by the parameter of that name, which then is not part of the body.
-var MicrosoftGraph = &change.System[Directory]{
+var MicrosoftGraph = &change.System[Directory, DirectoryWriter]{
+	Reading: func(d DirectoryWriter) Directory { return d.Directory },
 	Family: change.Family{
 		ID: "graph", Title: "Microsoft Graph", Role: "entra",
 		Places: []change.PlaceSort{{Name: Entra, Title: "Entra", Use: func(string) []string {

@@ -11,34 +11,34 @@ import (
 )
 
 // places returns the systems that hold resources, for reading.
-func places(set *fact.Set) map[string]change.Place {
+func places(set *fact.Set) map[string]change.Reader {
 	out := Reading(set)
 	if t := set.Tenant; t != nil {
 		memory := &Memory{}
-		out[PlaceEntra] = change.NewPlace(PlaceEntra, MicrosoftGraph, func(ctx context.Context) (Directory, error) {
+		out[PlaceEntra] = change.NewReader(PlaceEntra, MicrosoftGraph, func(ctx context.Context) (Directory, error) {
 			graph, err := t.Graph(ctx)
 			if err != nil {
 				return Directory{}, err
 			}
 			return Directory{Graph: graph, Now: set.Now, Applications: ApplicationsOf(set), Memory: memory}, nil
-		}, nil)
+		})
 	}
 	return out
 }
 
 // Reading returns the places of Exchange and WorkMail, for reading: what the facts have read is not
 // read again.
-func Reading(set *fact.Set) map[string]change.Place {
-	out := map[string]change.Place{}
+func Reading(set *fact.Set) map[string]change.Reader {
+	out := map[string]change.Reader{}
 	if t := set.Tenant; t != nil {
-		out[PlaceOnline] = change.NewPlace(PlaceOnline, Exchange, t.Session, nil)
+		out[PlaceOnline] = change.NewReader(PlaceOnline, Exchange, t.Session)
 	}
 	if w := set.WorkMail; w != nil {
-		out[PlaceWorkMail] = change.NewPlace(PlaceWorkMail, AmazonWorkMail, w.WorkMail, nil)
+		out[PlaceWorkMail] = change.NewReader(PlaceWorkMail, AmazonWorkMail, w.WorkMail)
 	}
 	for _, forest := range set.Forests {
 		name := PlaceForest(forest.Name())
-		out[name] = change.NewPlace(name, Exchange, forest.Session, nil)
+		out[name] = change.NewReader(name, Exchange, forest.Session)
 	}
 	return out
 }

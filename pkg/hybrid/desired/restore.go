@@ -28,7 +28,7 @@ const restoreTopic = "restore"
 // only where its present value is still what the wizard wrote, and where the rest of the plan does
 // not want it so. Each property that is not restored gets a note that says why. The wizard ran in one
 // of forests; in any, where none is named.
-func Restore(ctx context.Context, set *fact.Set, places map[string]change.Place, resources []change.Resource,
+func Restore(ctx context.Context, set *fact.Set, places map[string]change.Reader, resources []change.Resource,
 	overwritten []hcw.Overwritten, forests []string) Restored {
 	r := restoring{ctx: ctx, set: set, places: places, forests: forests, unreadable: map[string]bool{}}
 	r.out.Resources = slices.Clone(resources)
@@ -46,7 +46,7 @@ func Restore(ctx context.Context, set *fact.Set, places map[string]change.Place,
 type restoring struct {
 	ctx        context.Context
 	set        *fact.Set
-	places     map[string]change.Place
+	places     map[string]change.Reader
 	forests    []string
 	unreadable map[string]bool // what a LeftOut already names
 	out        Restored

@@ -250,8 +250,8 @@ var sharedKey = MicrosoftGraph.Declare(Kind{
 			return nil, err
 		}
 		return each(found, func(o map[string]any) ([]map[string]any, error) {
-			whole, err := d.Do(ctx, "GET", "/servicePrincipals/"+str(o["id"])+
-				"?$select=id,appId,displayName,keyCredentials", nil)
+			whole, err := d.Get(ctx, "/servicePrincipals/"+str(o["id"])+
+				"?$select=id,appId,displayName,keyCredentials")
 			if err != nil {
 				return nil, err
 			}

@@ -86,7 +86,7 @@ func storedCertificate(server string, o exchange.Object) (change.Live, bool) {
 }
 
 // stores reads the certificates of every Mailbox server, in the sequence of the servers.
-func stores(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+func stores(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 	servers, err := fact.Get(ctx, session, exchange.Command{Name: "Get-ExchangeServer"})
 	if err != nil {
 		return nil, err
@@ -161,8 +161,8 @@ var serverCertificate = Exchange.Declare(Kind{
 	},
 	Risk: "with the issuer and the subject of the present certificate, it is the one that other mail servers see from " +
 		"then on",
-}, change.Ops[exchange.Session]{
-	Read: func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+}, change.Ops[exchange.Reader]{
+	Read: func(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 		live, err := stores(ctx, session)
 		return declared(live, "Server", "Thumbprint"), err
 	},
@@ -214,8 +214,8 @@ var newAuthCertificate = Exchange.Declare(Kind{
 		"RawData":    {Type: text, Write: change.CreateOnly, Derived: true},
 	},
 	Risk: "nothing uses it before it is published",
-}, change.Ops[exchange.Session]{
-	Read: func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+}, change.Ops[exchange.Reader]{
+	Read: func(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 		live, err := stores(ctx, session)
 		var out []change.Live
 		for _, l := range live {
@@ -257,8 +257,8 @@ var authConfig = Exchange.Declare(Kind{
 		"PreviousCertificateThumbprint": {Type: text},
 	},
 	Risk: "lookups in the tenant fail while the tenant does not know the key of the current certificate",
-}, change.Ops[exchange.Session]{
-	Read: func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+}, change.Ops[exchange.Reader]{
+	Read: func(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 		found, err := fact.Get(ctx, session, exchange.Command{Name: "Get-AuthConfig"})
 		var out []change.Live
 		for _, o := range found {

@@ -24,8 +24,15 @@ const (
 	PlaceWorkMail = WorkMail
 )
 
+// WorkMailWriter is an organization of WorkMail that can be changed; *workmail.Client is one.
+type WorkMailWriter interface {
+	fact.WorkMailAPI
+	Run(ctx context.Context, operation string, parameters map[string]any) error
+}
+
 // AmazonWorkMail is WorkMail as a system. Its commands are operations of its API.
-var AmazonWorkMail = &change.System[fact.WorkMailAPI]{
+var AmazonWorkMail = &change.System[fact.WorkMailAPI, WorkMailWriter]{
+	Reading: func(api WorkMailWriter) fact.WorkMailAPI { return api },
 	Family: change.Family{
 		ID: "workmail", Title: "Amazon WorkMail",
 		Places: []change.PlaceSort{{Name: WorkMail, Title: "Amazon WorkMail", Step: 30, Use: func(string) []string {
@@ -37,7 +44,7 @@ var AmazonWorkMail = &change.System[fact.WorkMailAPI]{
 		}}},
 		Script: change.Script{Language: shellLanguage},
 	},
-	Run: func(ctx context.Context, api fact.WorkMailAPI, c change.Command) (change.Properties, error) {
+	Run: func(ctx context.Context, api WorkMailWriter, c change.Command) (change.Properties, error) {
 		return nil, api.Run(ctx, c.Name, c.Parameters)
 	},
 }

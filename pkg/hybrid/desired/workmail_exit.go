@@ -398,9 +398,9 @@ var returnedRecipient = Exchange.Declare(Kind{
 type returns struct{}
 
 // For makes the operations.
-func (returns) For(k *Kind) change.Ops[exchange.Session] {
-	return change.Ops[exchange.Session]{
-		Read: func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+func (returns) For(k *Kind) change.Ops[exchange.Reader] {
+	return change.Ops[exchange.Reader]{
+		Read: func(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 			found, err := fact.Get(ctx, session,
 				exchange.Command{Name: "Get-Recipient", Parameters: maps.Clone(returning)})
 			var out []change.Live
@@ -488,7 +488,7 @@ var remoteMailboxAddresses = Exchange.Declare(Kind{
 type kept struct{ Cmdlets }
 
 // For makes the operations.
-func (k kept) For(kind *Kind) change.Ops[exchange.Session] {
+func (k kept) For(kind *Kind) change.Ops[exchange.Reader] {
 	ops := k.Cmdlets.For(kind)
 	ops.Delete = nil
 	return ops

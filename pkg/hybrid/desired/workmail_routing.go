@@ -172,10 +172,10 @@ func isSnapshot(name string) bool {
 type routes struct{}
 
 // For makes the operations. A mail user that gets its mailbox back is connected with it again.
-func (routes) For(k *Kind) change.Ops[exchange.Session] {
+func (routes) For(k *Kind) change.Ops[exchange.Reader] {
 	get := map[string]any{"RecipientTypeDetails": []any{"MailUser", "UserMailbox"}, "ResultSize": "Unlimited"}
-	return change.Ops[exchange.Session]{
-		Read: func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+	return change.Ops[exchange.Reader]{
+		Read: func(ctx context.Context, session exchange.Reader) ([]change.Live, error) {
 			found, err := fact.Get(ctx, session, exchange.Command{Name: "Get-Recipient", Parameters: get})
 			var out []change.Live
 			for _, o := range found {

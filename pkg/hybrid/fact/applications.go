@@ -79,8 +79,8 @@ func granteesOf(ctx context.Context, g Graph, role string) ([]Grantee, error) {
 			if r.Value != role || !strings.EqualFold(r.ID, text(a["appRoleId"])) {
 				continue
 			}
-			principal, err := g.Do(ctx, "GET",
-				"/servicePrincipals/"+url.PathEscape(text(a["principalId"]))+"?$select=id,appId,displayName", nil)
+			principal, err := g.Get(ctx, "/servicePrincipals/"+url.PathEscape(text(a["principalId"]))+
+				"?$select=id,appId,displayName")
 			if err != nil {
 				return nil, err
 			}
@@ -102,7 +102,7 @@ func applicationsOf(ctx context.Context, g Graph, property, value string) ([]App
 	var out []Application
 	for _, short := range found {
 		path := "/applications/" + url.PathEscape(text(short["id"]))
-		whole, err := g.Do(ctx, "GET", path+"?$select="+applicationFields, nil)
+		whole, err := g.Get(ctx, path+"?$select="+applicationFields)
 		if err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func Audit(ctx context.Context, side *Side, online bool, from, to time.Time, cmd
 			"Operations": cmdlets, "StartDate": moment(from), "EndDate": moment(to), "ResultSize": int64(maxAudit)}}
 		read = unifiedEvent
 	}
-	objects, err := session.Run(ctx, c)
+	objects, err := session.Read(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -93,14 +93,14 @@ func readStores(ctx context.Context, side *Side) (Stores, error) {
 	if err != nil {
 		return nil, err
 	}
-	return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (Stores, error) {
+	return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Reader) (Stores, error) {
 		out := Stores{}
 		for _, server := range servers {
 			if server.Gone {
 				continue
 			}
 			get := exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}}
-			objects, err := s.Run(ctx, get)
+			objects, err := s.Read(ctx, get)
 			if err != nil {
 				return nil, err
 			}
@@ -127,8 +127,8 @@ func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
 	if err != nil {
 		return AuthConfig{}, err
 	}
-	return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Session) (AuthConfig, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: getAuthConfig})
+	return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Reader) (AuthConfig, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: getAuthConfig})
 		if err != nil {
 			return AuthConfig{}, err
 		}

@@ -21,8 +21,8 @@ const OwnServers = "Exchange Servers"
 // AvailabilityConfigs are the accounts of a forest. A forest without them shows no object, or one
 // without accounts.
 var AvailabilityConfigs = Session(OnPremises, []string{getAvailabilityConfig},
-	func(ctx context.Context, s exchange.Session) (out AvailabilityConfig, err error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: getAvailabilityConfig})
+	func(ctx context.Context, s exchange.Reader) (out AvailabilityConfig, err error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: getAvailabilityConfig})
 		if errors.Is(err, exchange.ErrNotFound) {
 			return out, nil
 		}
@@ -43,8 +43,8 @@ const getFederation = "Get-FederatedOrganizationIdentifier"
 
 // Federated is the federated organization of a forest.
 var Federated = Session(OnPremises, []string{getFederation},
-	func(ctx context.Context, s exchange.Session) (out Federation, err error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: getFederation})
+	func(ctx context.Context, s exchange.Reader) (out Federation, err error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: getFederation})
 		if errors.Is(err, exchange.ErrNotFound) {
 			return out, nil
 		}

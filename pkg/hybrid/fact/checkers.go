@@ -15,8 +15,8 @@ var RolesOf = &Keyed[[]string]{
 	question: question{AtForest, []Source{{OnPremises, getManagementRoleAssignment,
 		[]string{getManagementRoleAssignment}}}},
 	ask: func(ctx context.Context, side *Side, account string) ([]string, error) {
-		return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Session) ([]string, error) {
-			found, err := s.Run(ctx, exchange.Command{Name: getManagementRoleAssignment,
+		return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Reader) ([]string, error) {
+			found, err := s.Read(ctx, exchange.Command{Name: getManagementRoleAssignment,
 				Parameters: map[string]any{"RoleAssignee": account}})
 			if err != nil {
 				return nil, err

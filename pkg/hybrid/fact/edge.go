@@ -43,8 +43,8 @@ var (
 // EdgeSyncs leaves the comparison of recipients out: it takes minutes. Few organizations have Edge
 // servers: the right to run the cmdlet is not one that every account needs.
 var EdgeSyncs = func() *Query[[]EdgeSync] {
-	q := Session(OnPremises, nil, func(ctx context.Context, s exchange.Session) ([]EdgeSync, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: testEdgeSync,
+	q := Session(OnPremises, nil, func(ctx context.Context, s exchange.Reader) ([]EdgeSync, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: testEdgeSync,
 			Parameters: map[string]any{"ExcludeRecipientTest": true}})
 		if err != nil {
 			return nil, err

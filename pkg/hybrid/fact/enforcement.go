@@ -44,7 +44,7 @@ var EnforcementReport = func() *Query[Enforcement] {
 	return q
 }()
 
-func readEnforcement(ctx context.Context, s exchange.Session) (e Enforcement, err error) {
+func readEnforcement(ctx context.Context, s exchange.Reader) (e Enforcement, err error) {
 	allowed, err := s.Allowed(ctx, getServerReport, getExemption)
 	if err != nil {
 		return e, err
@@ -52,7 +52,7 @@ func readEnforcement(ctx context.Context, s exchange.Session) (e Enforcement, er
 	if _, e.Known = allowed[getServerReport]; !e.Known {
 		return e, nil
 	}
-	objects, err := s.Run(ctx, exchange.Command{Name: getServerReport})
+	objects, err := s.Read(ctx, exchange.Command{Name: getServerReport})
 	if err != nil {
 		return e, err
 	}
@@ -62,7 +62,7 @@ func readEnforcement(ctx context.Context, s exchange.Session) (e Enforcement, er
 	if _, may := allowed[getExemption]; !may {
 		return e, nil
 	}
-	objects, err = s.Run(ctx, exchange.Command{Name: getExemption,
+	objects, err = s.Read(ctx, exchange.Command{Name: getExemption,
 		Parameters: map[string]any{"BlockingScenario": outdatedServers}})
 	if err != nil {
 		return e, err

@@ -203,8 +203,8 @@ func (s *Side) remembered(q *question, key string, register func() any) (any, er
 
 // Cmdlet declares a query that runs one cmdlet without parameters.
 func Cmdlet[T any](system System, cmdlet string, read func(objects []exchange.Object) (T, error)) *Query[T] {
-	return Session(system, []string{cmdlet}, func(ctx context.Context, s exchange.Session) (T, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: cmdlet})
+	return Session(system, []string{cmdlet}, func(ctx context.Context, s exchange.Reader) (T, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: cmdlet})
 		if err != nil {
 			var zero T
 			return zero, err
@@ -227,7 +227,7 @@ func Cmdlets(system System, cmdlets ...string) Fact {
 }
 
 // Session declares a query that asks an Exchange session with some cmdlets.
-func Session[T any](system System, cmdlets []string, ask func(context.Context, exchange.Session) (T, error)) *Query[T] {
+func Session[T any](system System, cmdlets []string, ask func(context.Context, exchange.Reader) (T, error)) *Query[T] {
 	at := AtForest
 	if system == Online {
 		at = AtTenant
@@ -237,7 +237,7 @@ func Session[T any](system System, cmdlets []string, ask func(context.Context, e
 		q.sources = append(q.sources, Source{System: system, Ask: c, Right: []string{c}})
 	}
 	q.ask = func(ctx context.Context, side *Side) (T, error) {
-		return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Session) (T, error) {
+		return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Reader) (T, error) {
 			v, err := ask(ctx, s)
 			if unreadable := (*readError)(nil); errors.As(err, &unreadable) {
 				err = fmt.Errorf("%s: %w", side.Place(system), err)

@@ -27,7 +27,7 @@ type cmdlets struct {
 	asked map[string]int
 }
 
-func (c *cmdlets) Run(_ context.Context, command exchange.Command) ([]exchange.Object, error) {
+func (c *cmdlets) Read(_ context.Context, command exchange.Command) ([]exchange.Object, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.asked == nil {
@@ -65,7 +65,7 @@ func (c *cmdlets) Allowed(_ context.Context, names ...string) (map[string]exchan
 
 func (c *cmdlets) Close(context.Context) error { return nil }
 
-func (c *cmdlets) open(context.Context) (exchange.Session, error) { return c, nil }
+func (c *cmdlets) open(context.Context) (exchange.Reader, error) { return c, nil }
 
 func object(pairs ...any) exchange.Object { return exchange.NewObject(nil, "", pairs...) }
 

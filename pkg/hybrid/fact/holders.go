@@ -46,8 +46,8 @@ func holders(system System, noun, domains string, also ...string) *Query[[]Holde
 		h.TargetOwaURL, _ = o.String("TargetOwaURL")
 		return h, nil
 	})
-	return Session(system, []string{cmdlet}, func(ctx context.Context, s exchange.Session) ([]Holder, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: cmdlet})
+	return Session(system, []string{cmdlet}, func(ctx context.Context, s exchange.Reader) ([]Holder, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: cmdlet})
 		if err != nil {
 			return nil, err
 		}

@@ -44,8 +44,8 @@ var (
 // residents looks in the whole forest: the scope of a session is by default the domain of its server.
 func residents(cmdlet string, parameters map[string]any) *Query[Residents] {
 	parameters["ResultSize"], parameters["IgnoreDefaultScope"] = "101", true
-	q := Session(OnPremises, []string{cmdlet}, func(ctx context.Context, s exchange.Session) (Residents, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: maps.Clone(parameters)})
+	q := Session(OnPremises, []string{cmdlet}, func(ctx context.Context, s exchange.Reader) (Residents, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: cmdlet, Parameters: maps.Clone(parameters)})
 		if err != nil {
 			return Residents{}, err
 		}
@@ -83,8 +83,8 @@ type SyncedMailbox struct {
 // SyncedMailboxes are all of them. An Exchange Online that does not show who manages a mailbox gives
 // an error.
 var SyncedMailboxes = Session(Online, []string{getMailbox},
-	func(ctx context.Context, s exchange.Session) ([]SyncedMailbox, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: getMailbox,
+	func(ctx context.Context, s exchange.Reader) ([]SyncedMailbox, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: getMailbox,
 			Parameters: map[string]any{"ResultSize": "Unlimited"}})
 		if err != nil {
 			return nil, err
@@ -215,7 +215,7 @@ var PublicFolderMoves = Cmdlet(OnPremises, getOrganizationConfig,
 
 // PublicFoldersRemote reports whether Exchange Online leads its users to public folders on-premises.
 var PublicFoldersRemote = Session(Online, []string{getOrganizationConfig},
-	func(ctx context.Context, s exchange.Session) (bool, error) {
+	func(ctx context.Context, s exchange.Reader) (bool, error) {
 		objects, err := onlineConfig(ctx, s)
 		if err != nil {
 			return false, err

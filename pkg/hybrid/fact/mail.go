@@ -297,8 +297,8 @@ func readHybridOrganization(o exchange.Object) (h HybridOrganization, err error)
 }
 
 // askHybridConfiguration reads the record. A forest where Microsoft's wizard never ran has none.
-func askHybridConfiguration(ctx context.Context, s exchange.Session) (h HybridConfiguration, err error) {
-	objects, err := s.Run(ctx, exchange.Command{Name: getHybridConfiguration})
+func askHybridConfiguration(ctx context.Context, s exchange.Reader) (h HybridConfiguration, err error) {
+	objects, err := s.Read(ctx, exchange.Command{Name: getHybridConfiguration})
 	if err != nil && !errors.Is(err, exchange.ErrNotFound) || len(objects) == 0 {
 		if errors.Is(err, exchange.ErrNotFound) {
 			err = nil

@@ -33,8 +33,8 @@ func readMailTips(o exchange.Object) (m MailTips, err error) {
 
 // ArbitrationMailboxes are the mailboxes that hold messages until a moderator decides.
 var ArbitrationMailboxes = Session(OnPremises, []string{"Get-Mailbox"},
-	func(ctx context.Context, s exchange.Session) ([]string, error) {
-		objects, err := s.Run(ctx, exchange.Command{Name: "Get-Mailbox",
+	func(ctx context.Context, s exchange.Reader) ([]string, error) {
+		objects, err := s.Read(ctx, exchange.Command{Name: "Get-Mailbox",
 			Parameters: map[string]any{"Arbitration": true}})
 		if err != nil {
 			return nil, err

@@ -35,7 +35,7 @@ const (
 // VirtualDirectories are those of EWS and autodiscover on all servers, as the directory stores
 // them. Asking IIS on every server takes minutes.
 var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Get-" + AutodiscoverDirectory},
-	func(ctx context.Context, s exchange.Session) ([]VirtualDirectory, error) {
+	func(ctx context.Context, s exchange.Reader) ([]VirtualDirectory, error) {
 		var out []VirtualDirectory
 		for _, noun := range []string{EWSDirectory, AutodiscoverDirectory} {
 			get := exchange.Command{Name: "Get-" + noun, Parameters: map[string]any{"ADPropertiesOnly": true}}

@@ -48,7 +48,7 @@ var (
 	// CloudManagedByDefault reports whether the cloud manages the Exchange attributes of new
 	// synchronized recipients; nil: Exchange Online does not show it.
 	CloudManagedByDefault = Session(Online, []string{getOrganizationConfig},
-		func(ctx context.Context, s exchange.Session) (*bool, error) {
+		func(ctx context.Context, s exchange.Reader) (*bool, error) {
 			objects, err := onlineConfig(ctx, s)
 			if err != nil {
 				return nil, err
@@ -59,7 +59,7 @@ var (
 	OnlineConfig = Session(Online, []string{getOrganizationConfig}, getOnlineConfig)
 )
 
-func getOnlineConfig(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
+func getOnlineConfig(ctx context.Context, s exchange.Reader) (OnlineOrganization, error) {
 	objects, err := onlineConfig(ctx, s)
 	if err != nil {
 		return OnlineOrganization{}, err
@@ -69,7 +69,7 @@ func getOnlineConfig(ctx context.Context, s exchange.Session) (OnlineOrganizatio
 
 // onlineConfig passes the parameter without which Exchange Online does not return the list of
 // applications.
-func onlineConfig(ctx context.Context, s exchange.Session) ([]exchange.Object, error) {
+func onlineConfig(ctx context.Context, s exchange.Reader) ([]exchange.Object, error) {
 	policy := map[string]any{"RetrieveEwsOperationAccessPolicy": true}
 	return Get(ctx, s, exchange.Command{Name: getOrganizationConfig, Parameters: policy})
 }
@@ -175,10 +175,10 @@ func rootDomain(dn string) string {
 }
 
 // Get runs a reading cmdlet. It omits the parameters where the server does not know one of them.
-func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]exchange.Object, error) {
-	objects, err := session.Run(ctx, c)
+func Get(ctx context.Context, session exchange.Reader, c exchange.Command) ([]exchange.Object, error) {
+	objects, err := session.Read(ctx, c)
 	if err != nil && len(c.Parameters) > 0 && unknownParameter(err) {
-		objects, err = session.Run(ctx, exchange.Command{Name: c.Name})
+		objects, err = session.Read(ctx, exchange.Command{Name: c.Name})
 	}
 	return objects, err
 }

@@ -22,8 +22,8 @@ var SharedKeys = FromGraph("/servicePrincipals/{Exchange Online}", readApplicati
 		if len(principal.KeyCredentials) == 0 {
 			return nil, nil
 		}
-		whole, err := g.Do(ctx, "GET", "/servicePrincipals/"+url.PathEscape(principal.ID)+
-			"?$select=id,keyCredentials", nil)
+		whole, err := g.Get(ctx, "/servicePrincipals/"+url.PathEscape(principal.ID)+
+			"?$select=id,keyCredentials")
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +140,7 @@ var (
 )
 
 func firstMove(system System) *Query[[]string] {
-	return Session(system, []string{getMoveRequest}, func(ctx context.Context, s exchange.Session) ([]string, error) {
+	return Session(system, []string{getMoveRequest}, func(ctx context.Context, s exchange.Reader) ([]string, error) {
 		objects, err := Get(ctx, s, exchange.Command{Name: getMoveRequest,
 			Parameters: map[string]any{"ResultSize": "1"}})
 		if err != nil {
@@ -166,15 +166,15 @@ const testMigrationServer = "Test-MigrationServerAvailability"
 var EndpointTest = &Keyed[EndpointAnswer]{
 	question: question{AtTenant, []Source{{Online, testMigrationServer, nil}}},
 	ask: func(ctx context.Context, side *Side, name string) (EndpointAnswer, error) {
-		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (EndpointAnswer, error) {
+		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Reader) (EndpointAnswer, error) {
 			return TryEndpoint(ctx, s, name)
 		})
 	},
 }
 
 // TryEndpoint tries a migration endpoint in a session of Exchange Online.
-func TryEndpoint(ctx context.Context, s exchange.Session, name string) (EndpointAnswer, error) {
-	objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer,
+func TryEndpoint(ctx context.Context, s exchange.Reader, name string) (EndpointAnswer, error) {
+	objects, err := s.Read(ctx, exchange.Command{Name: testMigrationServer,
 		Parameters: map[string]any{"Endpoint": name}})
 	if err != nil {
 		return EndpointAnswer{}, err

@@ -60,7 +60,7 @@ func cmdletRights(at At, system System) *Query[Rights] {
 	return &Query[Rights]{
 		question: question{at, []Source{{System: system, Ask: "Get-Command"}}},
 		ask: func(ctx context.Context, side *Side) (Rights, error) {
-			return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Session) (Rights, error) {
+			return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Reader) (Rights, error) {
 				cmdlets := side.set.Cmdlets[system]
 				allowed, err := s.Allowed(ctx, cmdlets...)
 				if err != nil {

@@ -25,8 +25,8 @@ func mailboxAccess(system System, at At) *Keyed[MailboxAccess] {
 	return &Keyed[MailboxAccess]{
 		question: question{at, []Source{{System: system, Ask: getCASMailbox, Right: []string{getCASMailbox}}}},
 		ask: func(ctx context.Context, side *Side, address string) (MailboxAccess, error) {
-			return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (MailboxAccess, error) {
-				objects, err := s.Run(ctx, exchange.Command{Name: getCASMailbox,
+			return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Reader) (MailboxAccess, error) {
+				objects, err := s.Read(ctx, exchange.Command{Name: getCASMailbox,
 					Parameters: map[string]any{"Identity": address}})
 				switch {
 				case errors.Is(err, exchange.ErrNotFound), err == nil && len(objects) == 0:

@@ -11,7 +11,7 @@ import (
 
 // Session is the side's Exchange session for reading. It remembers what each Get cmdlet printed, so
 // that queries and kinds that read the same cmdlet run it once per run.
-func (s *Side) Session(ctx context.Context) (exchange.Session, error) {
+func (s *Side) Session(ctx context.Context) (exchange.Reader, error) {
 	if s.Exchange == nil {
 		return nil, fmt.Errorf("%s: %w", s.Name(), ErrNotConfigured)
 	}
@@ -23,20 +23,20 @@ func (s *Side) Session(ctx context.Context) (exchange.Session, error) {
 }
 
 type remembering struct {
-	exchange.Session
+	exchange.Reader
 	side *Side
 }
 
-func (r remembering) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+func (r remembering) Read(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
 	// A list of recipients may be large, and has one reader.
 	if _, recipients := c.Parameters["ResultSize"]; recipients || !strings.HasPrefix(c.Name, "Get-") {
-		return r.Session.Run(ctx, c)
+		return r.Reader.Read(ctx, c)
 	}
 	key := fmt.Sprint(c.Name, c.Parameters) // maps print in the order of their keys
 	r.side.mu.Lock()
 	v := r.side.printed[key]
 	if v == nil {
-		v = once.New(func(ctx context.Context) ([]exchange.Object, error) { return r.Session.Run(ctx, c) })
+		v = once.New(func(ctx context.Context) ([]exchange.Object, error) { return r.Reader.Read(ctx, c) })
 		r.side.printed[key] = v
 	}
 	r.side.mu.Unlock()

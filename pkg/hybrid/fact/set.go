@@ -69,7 +69,7 @@ type asked struct {
 // kind. A nil client is not configured.
 type Clients struct {
 	// Of a forest, and of the tenant.
-	Exchange func(context.Context) (exchange.Session, error)
+	Exchange func(context.Context) (exchange.Reader, error)
 
 	// Of a forest.
 	Directory   func(context.Context) (Directory, error)
@@ -103,7 +103,7 @@ type Directory interface {
 
 // Graph is Microsoft Graph; *entra.Client is one. Paths follow the version.
 type Graph interface {
-	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+	Get(ctx context.Context, path string) (map[string]any, error)
 	List(ctx context.Context, path string) ([]map[string]any, error)
 
 	Organization(ctx context.Context) (entra.Organization, error)

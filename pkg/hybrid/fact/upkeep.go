@@ -148,9 +148,9 @@ var (
 
 	// Databases asks the servers whether a database is mounted.
 	Databases = Session(OnPremises, []string{getDatabase},
-		func(ctx context.Context, s exchange.Session) ([]Database, error) {
+		func(ctx context.Context, s exchange.Reader) ([]Database, error) {
 			get := exchange.Command{Name: getDatabase, Parameters: map[string]any{"Status": true}}
-			objects, err := s.Run(ctx, get)
+			objects, err := s.Read(ctx, get)
 			if err != nil {
 				return nil, err
 			}
@@ -177,7 +177,7 @@ var (
 		}))
 
 	ClientDirectories = Session(OnPremises, []string{"Get-" + OWADirectory, "Get-" + ActiveSyncDirectory},
-		func(ctx context.Context, s exchange.Session) ([]ClientDirectory, error) {
+		func(ctx context.Context, s exchange.Reader) ([]ClientDirectory, error) {
 			var out []ClientDirectory
 			for _, noun := range []string{OWADirectory, ActiveSyncDirectory} {
 				get := exchange.Command{Name: "Get-" + noun, Parameters: map[string]any{"ADPropertiesOnly": true}}
@@ -235,13 +235,13 @@ func perServer[T any](
 		if err != nil {
 			return nil, err
 		}
-		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) ([]T, error) {
+		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Reader) ([]T, error) {
 			var out []T
 			for _, server := range servers {
 				if server.Gone {
 					continue
 				}
-				objects, err := s.Run(ctx, exchange.Command{Name: cmdlet,
+				objects, err := s.Read(ctx, exchange.Command{Name: cmdlet,
 					Parameters: map[string]any{parameter: server.Name}})
 				if err != nil {
 					return nil, err

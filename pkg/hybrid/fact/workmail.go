@@ -21,7 +21,6 @@ type WorkMailAPI interface {
 	TestAvailability(ctx context.Context, domain string) (reason string, passed bool, err error)
 	IdentityMode(ctx context.Context) (string, error)
 	Directory(ctx context.Context, id string) (workmail.Directory, error)
-	Run(ctx context.Context, operation string, parameters map[string]any) error
 	exits
 	rights
 }
@@ -142,8 +141,8 @@ type Recipient struct {
 var Recipients = &Keyed[Recipient]{
 	question: question{AtForest, []Source{{OnPremises, "Get-Recipient", []string{"Get-Recipient"}}}},
 	ask: func(ctx context.Context, s *Side, address string) (Recipient, error) {
-		return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Session) (Recipient, error) {
-			found, err := session.Run(ctx, exchange.Command{Name: "Get-Recipient",
+		return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Reader) (Recipient, error) {
+			found, err := session.Read(ctx, exchange.Command{Name: "Get-Recipient",
 				Parameters: map[string]any{"Identity": address}})
 			if err != nil {
 				return Recipient{}, err

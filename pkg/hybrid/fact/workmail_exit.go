@@ -49,8 +49,8 @@ type Leaver struct {
 var Leavers = &Keyed[Leaver]{
 	question: question{AtForest, []Source{{OnPremises, "Get-MailUser", []string{"Get-MailUser"}}}},
 	ask: func(ctx context.Context, s *Side, address string) (Leaver, error) {
-		return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Session) (Leaver, error) {
-			found, err := session.Run(ctx, exchange.Command{Name: "Get-MailUser",
+		return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Reader) (Leaver, error) {
+			found, err := session.Read(ctx, exchange.Command{Name: "Get-MailUser",
 				Parameters: map[string]any{"Identity": address}})
 			if err != nil {
 				return Leaver{}, err
@@ -110,8 +110,8 @@ var (
 )
 
 func countFolders(ctx context.Context, s *Side, address string) ([]ews.Folder, error) {
-	return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Session) ([]ews.Folder, error) {
-		found, err := session.Run(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics",
+	return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Reader) ([]ews.Folder, error) {
+		found, err := session.Read(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics",
 			Parameters: map[string]any{"Identity": address}})
 		if err != nil {
 			return nil, err

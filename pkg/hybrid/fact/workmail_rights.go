@@ -49,8 +49,8 @@ type Group struct {
 
 // Groups are the distribution groups of a forest.
 var Groups = Session(OnPremises, []string{"Get-DistributionGroup"},
-	func(ctx context.Context, s exchange.Session) ([]Group, error) {
-		found, err := s.Run(ctx, exchange.Command{Name: "Get-DistributionGroup",
+	func(ctx context.Context, s exchange.Reader) ([]Group, error) {
+		found, err := s.Read(ctx, exchange.Command{Name: "Get-DistributionGroup",
 			Parameters: map[string]any{"ResultSize": "Unlimited"}})
 		if err != nil {
 			return nil, err
@@ -70,8 +70,8 @@ const calendarSample = "20"
 // CalendarSample are some calendars of a forest.
 var CalendarSample = Session(OnPremises,
 	[]string{"Get-Mailbox", "Get-MailboxFolderStatistics", "Get-MailboxFolderPermission"},
-	func(ctx context.Context, s exchange.Session) ([]Calendar, error) {
-		boxes, err := s.Run(ctx, exchange.Command{Name: "Get-Mailbox", Parameters: map[string]any{
+	func(ctx context.Context, s exchange.Reader) ([]Calendar, error) {
+		boxes, err := s.Read(ctx, exchange.Command{Name: "Get-Mailbox", Parameters: map[string]any{
 			"ResultSize": calendarSample, "RecipientTypeDetails": "UserMailbox"}})
 		if err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ var CalendarSample = Session(OnPremises,
 				return nil, unreadable("Get-Mailbox", "", err)
 			}
 			// The folder has a name in the language of the mailbox.
-			folders, err := s.Run(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics", Parameters: map[string]any{
+			folders, err := s.Read(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics", Parameters: map[string]any{
 				"Identity": c.Mailbox, "FolderScope": "Calendar"}})
 			if err != nil {
 				return nil, err
@@ -96,7 +96,7 @@ var CalendarSample = Session(OnPremises,
 			if c.Folder == "" {
 				continue // a mailbox that was never opened has none
 			}
-			found, err := s.Run(ctx, exchange.Command{Name: "Get-MailboxFolderPermission", Parameters: map[string]any{
+			found, err := s.Read(ctx, exchange.Command{Name: "Get-MailboxFolderPermission", Parameters: map[string]any{
 				"Identity": c.Mailbox + `:\` + c.Folder, "User": "Default"}})
 			if err != nil && !errors.Is(err, exchange.ErrNotFound) {
 				return nil, err

@@ -18,8 +18,8 @@ type Mover struct {
 var Movers = &Keyed[Mover]{
 	question: question{AtForest, []Source{{OnPremises, "Get-Mailbox", []string{"Get-Mailbox"}}}},
 	ask: func(ctx context.Context, s *Side, address string) (Mover, error) {
-		return with(ctx, s, s.Exchange, func(ctx context.Context, session exchange.Session) (Mover, error) {
-			found, err := session.Run(ctx, exchange.Command{Name: "Get-Mailbox",
+		return with(ctx, s, s.Exchange, func(ctx context.Context, session exchange.Reader) (Mover, error) {
+			found, err := session.Read(ctx, exchange.Command{Name: "Get-Mailbox",
 				Parameters: map[string]any{"Identity": address}})
 			if err != nil {
 				return Mover{}, err

@@ -84,14 +84,14 @@ func TestMarkersComeAndGo(t *testing.T) {
 			}
 		}
 		premises := []Premise{
-			{Name: "contoso", Side: exchange.OnPremises, Probe: "ews", Domains: []string{"contoso.example"}, Diary: d,
+			{Name: "contoso", Side: exchange.OnPremises, Probe: "ews", Domains: []string{"contoso.example"},
 				Session: fakeSession{"Get-Recipient": found, "Get-IntraOrganizationConnector": prints(connector)},
 				Ask:     shown(shift)},
-			{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"}, Diary: d,
+			{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"},
 				Session: fakeSession{}, Ask: shown(0)},
 		}
 		kept, done := map[string]bool{}, 0
-		markers := &Markers{Now: func() time.Time { return thursday }, Keep: func(m Marker) error {
+		markers := &Markers{Diaries: map[string]Diary{"contoso": d, "online": d}, Now: func() time.Time { return thursday }, Keep: func(m Marker) error {
 			kept[m.Subject] = true
 			return nil
 		}, Done: func(Marker) { done++ }}

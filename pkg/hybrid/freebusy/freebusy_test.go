@@ -19,7 +19,7 @@ import (
 // fakeSession answers cmdlets from a table.
 type fakeSession map[string]func(parameters map[string]any) ([]exchange.Object, error)
 
-func (s fakeSession) Run(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
+func (s fakeSession) Read(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
 	if f, ok := s[c.Name]; ok {
 		return f(c.Parameters)
 	}

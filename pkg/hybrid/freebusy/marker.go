@@ -35,6 +35,8 @@ type Diary interface {
 
 // Markers says that a run may write markers.
 type Markers struct {
+	// Diaries write the calendars of premises, by name. One without a diary gets no marker.
+	Diaries map[string]Diary
 	// Keep records a marker before it is created, so that a later run can remove it.
 	Keep func(Marker) error
 	// Done forgets a marker that is removed.
@@ -66,7 +68,8 @@ func (k *Markers) plant(ctx context.Context, home Premise, mailbox string, limit
 	refused := func(err error) (*Marker, string, func() string) {
 		return nil, fmt.Sprintf("no marker could be written into the calendar of %s: %v", mailbox, err), nil
 	}
-	if home.Diary == nil {
+	diary := k.Diaries[home.Name]
+	if diary == nil {
 		return refused(fmt.Errorf("hybridge writes no calendars of %s", home.Name))
 	}
 	start := k.Now().UTC().Truncate(24 * time.Hour).Add(markerAway + 2*time.Hour)
@@ -78,7 +81,7 @@ func (k *Markers) plant(ctx context.Context, home Premise, mailbox string, limit
 	remove = func() string {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalLimit)
 		defer cancel()
-		if err := Remove(ctx, home.Diary, *m); err != nil {
+		if err := Remove(ctx, diary, *m); err != nil {
 			return fmt.Sprintf("the marker %q of %s on %s is still in the calendar (%v); the next hybridge test "+
 				"removes it",
 				m.Subject, mailbox, m.Start.Format(time.DateOnly), err)
@@ -88,7 +91,7 @@ func (k *Markers) plant(ctx context.Context, home Premise, mailbox string, limit
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := home.Diary.Create(limited, *m); err != nil {
+	if err := diary.Create(limited, *m); err != nil {
 		// A creation without an answer may have happened.
 		if left := remove(); left != "" {
 			return nil, left, nil

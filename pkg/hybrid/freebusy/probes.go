@@ -78,7 +78,7 @@ func guarded(ctx context.Context, limit time.Duration, a Answer,
 // others: a server can lack the certificate or the way out. A server that is not reached from here
 // is named in the note: the lookups do not need us to reach it.
 func testOAuths(ctx context.Context, p, q Premise, mailbox string) (note string, err error) {
-	err = testOAuth(ctx, p.Name, p.Session.Run, q, mailbox)
+	err = testOAuth(ctx, p.Name, p.Session.Read, q, mailbox)
 	if none := (*noVerdict)(nil); p.Servers == nil || errors.As(err, &none) {
 		return "", err
 	}
@@ -94,7 +94,7 @@ func testOAuths(ctx context.Context, p, q Premise, mailbox string) (note string,
 		wait.Go(func() {
 			defer func() { <-turns }()
 			defer broken.Into(&results[i], "Test-OAuthConnectivity at "+s.Name)
-			results[i] = testOAuth(ctx, p.Name+" at "+s.Name, s.Run, q, mailbox)
+			results[i] = testOAuth(ctx, p.Name+" at "+s.Name, s.Read, q, mailbox)
 		})
 	}
 	wait.Wait()
@@ -122,12 +122,12 @@ func testOAuths(ctx context.Context, p, q Premise, mailbox string) (note string,
 	return strings.Join(notes, "; "), err
 }
 
-type run = func(ctx context.Context, c exchange.Command) ([]exchange.Object, error)
+type read = func(ctx context.Context, c exchange.Command) ([]exchange.Object, error)
 
 // testOAuth runs Test-OAuthConnectivity: a premise presents its own token to another. Only
 // ResultType counts. The detail is free text.
-func testOAuth(ctx context.Context, where string, run run, q Premise, mailbox string) error {
-	out, err := run(ctx, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
+func testOAuth(ctx context.Context, where string, read read, q Premise, mailbox string) error {
+	out, err := read(ctx, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
 		"Service": "EWS", "TargetUri": q.EWS, "Mailbox": mailbox, "ReloadConfig": true,
 	}})
 	if err != nil {
@@ -167,7 +167,7 @@ const mismatched = "MismatchedFederation"
 // text, of which "RESULT:" judges the step before it, and objects with Id, Status and Description.
 func testRelation(ctx context.Context, p Premise, name string, s Step) (note string, err error) {
 	const cmdlet = "Test-OrganizationRelationship"
-	out, err := p.Session.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{
+	out, err := p.Session.Read(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{
 		"Identity": name, "UserIdentity": s.From,
 	}})
 	var record *exchange.Error

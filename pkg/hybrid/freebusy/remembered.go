@@ -15,7 +15,7 @@ import (
 // remembered is a session of one round. It runs each Get cmdlet once, reads many recipients with
 // one command, and does not ask a side again that was not reached or that refused us.
 type remembered struct {
-	exchange.Session
+	exchange.Reader
 
 	mu      sync.Mutex
 	printed map[string]printed
@@ -30,10 +30,10 @@ type printed struct {
 
 const getRecipient = "Get-Recipient"
 
-// Run runs a command, or returns what it printed before.
-func (s *remembered) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+// Read runs a command, or returns what it printed before.
+func (s *remembered) Read(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
 	if !strings.HasPrefix(c.Name, "Get-") {
-		return s.Session.Run(ctx, c)
+		return s.Reader.Read(ctx, c)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *remembered) run(ctx context.Context, key string, c exchange.Command) ([
 	if s.refused != nil {
 		return nil, s.refused
 	}
-	found, err := s.Session.Run(ctx, c)
+	found, err := s.Reader.Read(ctx, c)
 	var record *exchange.Error
 	switch {
 	case errors.As(err, &record):

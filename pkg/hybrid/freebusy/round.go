@@ -62,7 +62,7 @@ func newRound(premises []Premise, o Options, obs observe.Observer) *round {
 		strangers: map[string]string{}}
 	for i, p := range premises {
 		if p.Session != nil {
-			r.premises[i].Session = &remembered{Session: p.Session}
+			r.premises[i].Session = &remembered{Reader: p.Session}
 		}
 	}
 	return r

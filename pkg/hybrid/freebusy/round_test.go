@@ -23,11 +23,11 @@ type counted struct {
 	runs map[string]int
 }
 
-func (c *counted) Run(ctx context.Context, command exchange.Command) ([]exchange.Object, error) {
+func (c *counted) Read(ctx context.Context, command exchange.Command) ([]exchange.Object, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[command.Name]++
-	return c.fakeSession.Run(ctx, command)
+	return c.fakeSession.Read(ctx, command)
 }
 
 func (c *counted) Allowed(context.Context, ...string) (map[string]exchange.Allowance, error) {

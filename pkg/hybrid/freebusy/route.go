@@ -28,7 +28,7 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 	if p.Session == nil {
 		return located(ctx, p, premises, address)
 	}
-	found, err := p.Session.Run(ctx,
+	found, err := p.Session.Read(ctx,
 		exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
 	if err == nil && len(found) == 0 {
 		err = exchange.ErrNotFound
@@ -199,7 +199,7 @@ func throughGraph(hops []string) bool { return len(hops) > 1 && strings.HasPrefi
 
 // list reads all objects of a noun. It returns none where the side does not have the cmdlet.
 func list(ctx context.Context, p Premise, noun string) ([]exchange.Object, error) {
-	found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-" + noun})
+	found, err := p.Session.Read(ctx, exchange.Command{Name: "Get-" + noun})
 	if errors.Is(err, exchange.ErrNoCmdlet) {
 		return nil, nil
 	}

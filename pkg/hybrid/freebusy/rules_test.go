@@ -150,7 +150,7 @@ func TestRouteIsOfOnePremise(t *testing.T) {
 func TestRemembered(t *testing.T) {
 	asked, singles := 0, 0
 	var refuse error
-	s := &remembered{Session: fakeSession{"Get-Recipient": func(p map[string]any) ([]exchange.Object, error) {
+	s := &remembered{Reader: fakeSession{"Get-Recipient": func(p map[string]any) ([]exchange.Object, error) {
 		asked++
 		if _, many := p["Filter"]; !many {
 			singles++
@@ -167,7 +167,7 @@ func TestRemembered(t *testing.T) {
 		addresses = append(addresses, fmt.Sprintf("u%d@x", i))
 	}
 	ask := func(address string) error {
-		_, err := s.Run(t.Context(), exchange.Command{Name: getRecipient, Parameters: map[string]any{"Identity": address}})
+		_, err := s.Read(t.Context(), exchange.Command{Name: getRecipient, Parameters: map[string]any{"Identity": address}})
 		return err
 	}
 	s.foresee(t.Context(), addresses)
@@ -218,8 +218,8 @@ func TestMarkerIsCompared(t *testing.T) {
 	premises, pairs, _, _ := crowd(1, func(_ context.Context, pairs []Pair) ([]Seen, error) {
 		return []Seen{{View: View{Merged: strings.Repeat("0", 144), Interval: 30 * time.Minute}}}, nil
 	})
-	premises[1].Diary = diary{}
-	r, err := Run(t.Context(), premises, Options{Pairs: pairs, Markers: &Markers{Keep: func(Marker) error { return nil },
+	r, err := Run(t.Context(), premises, Options{Pairs: pairs, Markers: &Markers{
+		Diaries: map[string]Diary{premises[1].Name: diary{}}, Keep: func(Marker) error { return nil },
 		Done: func(Marker) {}, Now: time.Now}}, silent)
 	if err != nil || r.Matrix[0].Status != Failed || !strings.Contains(r.Matrix[0].Error, "free at all times") {
 		t.Errorf("%v %+v", err, r.Matrix)

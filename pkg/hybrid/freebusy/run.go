@@ -41,7 +41,7 @@ const Together = ews.MaxMailboxes
 type Premise struct {
 	Name    string // "contoso", "online", "workmail"
 	Side    exchange.Side
-	Session exchange.Session // nil: it has no cmdlets; Has and Route answer in their place
+	Session exchange.Reader // nil: it has no cmdlets; Has and Route answer in their place
 	// Has reports whether the mailbox of an address is here.
 	Has func(ctx context.Context, address string) (bool, error)
 	// Route returns the hops of a lookup that leaves.
@@ -56,16 +56,12 @@ type Premise struct {
 	// Ask runs lookups as a client of this premise would: it asks the premise of From for the
 	// calendars of To, and returns one Seen per pair. An error is about the request as a whole.
 	Ask func(ctx context.Context, pairs []Pair, w Window) ([]Seen, error)
-	// Diary writes its calendars. It is nil where no marker can be written.
-	Diary Diary
-	// Client is the client of its EWS; nil where mailboxes are asked through Microsoft Graph.
-	Client func(ctx context.Context) (*ews.Client, error)
 }
 
 // Server is one server of an organization.
 type Server struct {
 	Name string
-	Run  func(ctx context.Context, c exchange.Command) ([]exchange.Object, error)
+	Read func(ctx context.Context, c exchange.Command) ([]exchange.Object, error)
 }
 
 // Proof is a probe of one step of a lookup.

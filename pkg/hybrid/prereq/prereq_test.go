@@ -936,7 +936,7 @@ func broken(t *testing.T, err error) *fact.Set {
 	f := fact.New(known.Answers, known.Cloud)
 	f.Now, f.Roots, f.Cmdlets = known.Now, known.Roots, known.Cmdlets
 	failing := fact.Clients{
-		Exchange:         func(context.Context) (exchange.Session, error) { return nil, err },
+		Exchange:         func(context.Context) (exchange.Reader, error) { return nil, err },
 		Directory:        func(context.Context) (fact.Directory, error) { return nil, err },
 		Certificate:      func(context.Context) (certificate.Bundle, error) { return certificate.Bundle{}, err },
 		Graph:            func(context.Context) (fact.Graph, error) { return nil, err },
