@@ -126,8 +126,8 @@ func (s *site) places(patience time.Duration) map[string]change.Place {
 		return out, err
 	}}
 	return map[string]change.Place{"entra": change.NewPlace("entra", desired.MicrosoftGraph,
-		func(context.Context) (desired.DirectoryWriter, error) {
-			return desired.DirectoryWriter{Do: s.client.Do, Directory: desired.Directory{Graph: s.client, Memory: memory, Pause: 20 * time.Millisecond,
+		func(context.Context) (*desired.DirectoryWriter, error) {
+			return &desired.DirectoryWriter{Do: s.client.Do, Directory: desired.Directory{Graph: s.client, Memory: memory, Pause: 20 * time.Millisecond,
 				Applications: func(context.Context) ([]fact.Dedicated, error) {
 					var out []fact.Dedicated
 					for _, name := range s.names {

@@ -46,7 +46,11 @@ var (
 // changes along that it needs, each with a Note. Changes that o skips take those that need them
 // along, each with a Warning to the observer.
 func Make[R Reader](ctx context.Context, places map[string]R, resources []Resource, o Options) (Plan, error) {
-	m := &maker{places: Readers(places), resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
+	return makePlan(ctx, Readers(places), resources, o)
+}
+
+func makePlan(ctx context.Context, places map[string]Reader, resources []Resource, o Options) (Plan, error) {
+	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
 	if err := m.validate(); err != nil {
 		return Plan{}, err
 	}

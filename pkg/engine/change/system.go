@@ -192,7 +192,7 @@ func (p Property) Sent() bool { return !p.Derived && p.Write != Key && p.Write !
 // NewReader is a place of a system for reading. open gives its client when it is first needed, and
 // the same one ever after.
 func NewReader[R, W any](name string, s *System[R, W], open func(context.Context) (R, error)) Reader {
-	return &source[R]{name: name, family: &s.Family, open: open}
+	return newSource(name, s, open)
 }
 
 // Readers are places for reading.
@@ -204,60 +204,75 @@ func Readers[R Reader](places map[string]R) map[string]Reader {
 	return out
 }
 
-type source[R any] struct {
+// source is no generic type: each would take its own room in the program.
+type source struct {
 	name   string
 	family *Family
-	open   func(context.Context) (R, error)
+	read   func(ctx context.Context, read any) (live []Live, known bool, err error)
 }
 
-func (p *source[R]) Read(ctx context.Context, k *Kind) (live []Live, err error) {
+func newSource[R, W any](name string, s *System[R, W], open func(context.Context) (R, error)) source {
+	return source{name, &s.Family, func(ctx context.Context, read any) ([]Live, bool, error) {
+		f, ok := read.(func(context.Context, R) ([]Live, error))
+		if !ok || f == nil {
+			return nil, false, nil
+		}
+		client, err := open(ctx)
+		if err != nil {
+			return nil, true, err
+		}
+		live, err := f(ctx, client)
+		return live, true, err
+	}}
+}
+
+func (p source) Read(ctx context.Context, k *Kind) (live []Live, err error) {
 	defer broken.Into(&err, "read "+k.Noun+" at "+p.name)
-	read, ok := k.read.(func(context.Context, R) ([]Live, error))
-	if !ok || k.family != p.family || read == nil {
+	known := k.family == p.family
+	if known {
+		live, known, err = p.read(ctx, k.read)
+	}
+	if !known {
 		return nil, fmt.Errorf("%s are not kept at %s", k.Noun, p.name)
 	}
-	client, err := p.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return read(ctx, client)
+	return live, err
 }
 
 // NewPlace is a place of a system. open gives its client when it is first needed, and the same one
 // ever after. warn takes messages for a person that stop nothing.
 func NewPlace[R, W any](name string, s *System[R, W], open func(context.Context) (W, error),
 	warn func(text string)) Place {
-	read := func(ctx context.Context) (r R, err error) {
+	reading := newSource(name, s, func(ctx context.Context) (r R, err error) {
 		client, err := open(ctx)
 		if err != nil {
 			return r, err
 		}
 		return s.Reading(client), nil
-	}
-	return &place[R, W]{Reader: NewReader(name, s, read), name: name, system: s, open: open, warn: warn}
+	})
+	return place{reading, func(ctx context.Context, c Command) (Properties, error) {
+		client, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s.Run(ctx, client, c)
+	}, warn}
 }
 
-type place[R, W any] struct {
-	Reader
-	name   string
-	system *System[R, W]
-	open   func(context.Context) (W, error)
-	warn   func(string)
+type place struct {
+	source
+	run  func(ctx context.Context, c Command) (Properties, error)
+	warn func(string)
 }
 
-func (p *place[R, W]) Run(ctx context.Context, c Command) (outputs Properties, err error) {
+func (p place) Run(ctx context.Context, c Command) (outputs Properties, err error) {
 	defer broken.Into(&err, c.Name+" at "+p.name)
-	client, err := p.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out, err := p.system.Run(ctx, client, c)
+	out, err := p.run(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	for _, then := range c.Then {
-		if _, err := p.system.Run(ctx, client, then); err != nil && p.warn != nil {
-			p.warn(fmt.Sprintf("%s: %s failed (%v); %s", p.name, then.Name, err, p.system.Later(then)))
+		if _, err := p.run(ctx, then); err != nil && p.warn != nil {
+			p.warn(fmt.Sprintf("%s: %s failed (%v); %s", p.name, then.Name, err, p.family.Later(then)))
 		}
 	}
 	return out, nil

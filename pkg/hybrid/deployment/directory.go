@@ -15,7 +15,7 @@ import (
 
 // directory opens the tenant's directory for reading. It reads the dedicated applications of all
 // forests whose organization is known. Nothing is planned for the others.
-func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Context) (desired.Directory, error) {
+func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Context) (*desired.Directory, error) {
 	memory := &desired.Memory{
 		Patience:  o.Wait,
 		Creations: func() ([]desired.Creation, error) { return d.madeInEntra(o.StateDir) },
@@ -31,12 +31,12 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 			return claims.String("oid"), err == nil
 		},
 	}
-	return func(ctx context.Context) (desired.Directory, error) {
+	return func(ctx context.Context) (*desired.Directory, error) {
 		graph, err := d.graph(ctx)
 		if err != nil {
-			return desired.Directory{}, err
+			return nil, err
 		}
-		return desired.Directory{
+		return &desired.Directory{
 			Graph: readingGraph{graph}, Memory: memory, Now: f.Now,
 			Applications: d.applications(f, o.StateDir),
 		}, nil
@@ -44,19 +44,19 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 }
 
 // directoryWriter opens the tenant's directory for changes.
-func (d *Deployment) directoryWriter(f *fact.Set, o apply.Options) func(context.Context) (desired.DirectoryWriter,
+func (d *Deployment) directoryWriter(f *fact.Set, o apply.Options) func(context.Context) (*desired.DirectoryWriter,
 	error) {
 	open := d.directory(f, o)
-	return func(ctx context.Context) (w desired.DirectoryWriter, err error) {
-		if w.Directory, err = open(ctx); err != nil {
-			return w, err
+	return func(ctx context.Context) (*desired.DirectoryWriter, error) {
+		reading, err := open(ctx)
+		if err != nil {
+			return nil, err
 		}
 		graph, err := d.graph(ctx)
 		if err != nil {
-			return w, err
+			return nil, err
 		}
-		w.Do = graph.Do
-		return w, nil
+		return &desired.DirectoryWriter{Directory: *reading, Do: graph.Do}, nil
 	}
 }
 

@@ -535,7 +535,7 @@ func isStatus(err error, status int) bool {
 const patience = 15
 
 // runRequest sends one request. References may use the properties of its answer.
-func runRequest(ctx context.Context, d DirectoryWriter, c change.Command) (change.Properties, error) {
+func runRequest(ctx context.Context, d *DirectoryWriter, c change.Command) (change.Properties, error) {
 	method, path, body, err := request(c)
 	if err != nil {
 		return nil, err

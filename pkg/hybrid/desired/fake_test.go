@@ -479,8 +479,8 @@ func entraAt(g requests, names ...string) change.Place {
 }
 
 func entraPlace(g requests, applications ...fact.Dedicated) change.Place {
-	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (DirectoryWriter, error) {
-		return DirectoryWriter{Do: g.Do, Directory: Directory{
+	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (*DirectoryWriter, error) {
+		return &DirectoryWriter{Do: g.Do, Directory: Directory{
 			Graph: g, Pause: 1, Now: func() time.Time { return now },
 			Applications: func(context.Context) ([]fact.Dedicated, error) { return applications, nil },
 		}}, nil

@@ -36,8 +36,8 @@ type DirectoryWriter struct {
 
 // MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}"
 // in the path is replaced by the parameter of that name, which then is not part of the body.
-var MicrosoftGraph = &change.System[Directory, DirectoryWriter]{
-	Reading: func(d DirectoryWriter) Directory { return d.Directory },
+var MicrosoftGraph = &change.System[*Directory, *DirectoryWriter]{
+	Reading: func(d *DirectoryWriter) *Directory { return &d.Directory },
 	Family: change.Family{
 		ID: "graph", Title: "Microsoft Graph", Role: "entra",
 		Places: []change.PlaceSort{{Name: Entra, Title: "Entra", Use: func(string) []string {
@@ -83,10 +83,10 @@ type Collection struct {
 }
 
 // For builds the operations of a kind.
-func (c Collection) For(k *Kind) change.Ops[Directory] {
-	ops := change.Ops[Directory]{Aspect: c.Aspect}
-	ops.Read = func(ctx context.Context, d Directory) ([]change.Live, error) {
-		objects, err := c.Read(d, ctx)
+func (c Collection) For(k *Kind) change.Ops[*Directory] {
+	ops := change.Ops[*Directory]{Aspect: c.Aspect}
+	ops.Read = func(ctx context.Context, d *Directory) ([]change.Live, error) {
+		objects, err := c.Read(*d, ctx)
 		if err != nil {
 			return nil, err
 		}

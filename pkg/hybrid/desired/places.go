@@ -15,12 +15,12 @@ func places(set *fact.Set) map[string]change.Reader {
 	out := Reading(set)
 	if t := set.Tenant; t != nil {
 		memory := &Memory{}
-		out[PlaceEntra] = change.NewReader(PlaceEntra, MicrosoftGraph, func(ctx context.Context) (Directory, error) {
+		out[PlaceEntra] = change.NewReader(PlaceEntra, MicrosoftGraph, func(ctx context.Context) (*Directory, error) {
 			graph, err := t.Graph(ctx)
 			if err != nil {
-				return Directory{}, err
+				return nil, err
 			}
-			return Directory{Graph: graph, Now: set.Now, Applications: ApplicationsOf(set), Memory: memory}, nil
+			return &Directory{Graph: graph, Now: set.Now, Applications: ApplicationsOf(set), Memory: memory}, nil
 		})
 	}
 	return out

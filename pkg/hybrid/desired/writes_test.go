@@ -150,7 +150,7 @@ func TestListsOfOthersAreMerged(t *testing.T) {
 func TestSecretsReachGraph(t *testing.T) {
 	w := newTenant()
 	w.objects["applications"] = []map[string]any{{"id": "a"}}
-	_, err := runRequest(t.Context(), DirectoryWriter{Directory: Directory{Graph: w}, Do: w.Do}, change.Command{
+	_, err := runRequest(t.Context(), &DirectoryWriter{Directory: Directory{Graph: w}, Do: w.Do}, change.Command{
 		Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a", "notes": secret.NewValue("s3cret"),
 			"passwordCredentials": []any{map[string]any{"secretText": secret.NewValue("s3cret")}}},
 	})
@@ -190,7 +190,7 @@ func TestWritesArePutAgain(t *testing.T) {
 			}
 			return nil, nil
 		})
-		_, err := runRequest(t.Context(), DirectoryWriter{Directory: Directory{Graph: graph, Pause: 1}, Do: graph.Do},
+		_, err := runRequest(t.Context(), &DirectoryWriter{Directory: Directory{Graph: graph, Pause: 1}, Do: graph.Do},
 			change.Command{Name: test.name, Parameters: map[string]any{"id": "a", "displayName": "n"}})
 		if asked != test.want || (err == nil) != (test.want == 2) {
 			t.Errorf("%s after %d %s: asked %d times, %v", test.name, test.status, test.code, asked, err)
@@ -223,7 +223,7 @@ func TestWritesDependOnTheVersion(t *testing.T) {
 				o["@odata.etag"] = test.tag
 			}
 			memory := &Memory{seen: map[string]recalled{"x": {"n", []map[string]any{o}}}}
-			_, err = runRequest(t.Context(), DirectoryWriter{Directory: Directory{Graph: client, Memory: memory, Pause: 1}, Do: client.Do},
+			_, err = runRequest(t.Context(), &DirectoryWriter{Directory: Directory{Graph: client, Memory: memory, Pause: 1}, Do: client.Do},
 				change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a", "notes": "n"}})
 			if sent != test.tag || asked != 1 || (err != nil) != (name == "changed") {
 				t.Errorf("If-Match %q, %d requests, %v", sent, asked, err)
