@@ -46,6 +46,19 @@ func (l *Lab) LeadToCloud() error {
 	return nil
 }
 
+// LeadElsewhere takes what the tenant sends through the forests for others out of its connectors:
+// mail for the internet and for domains that are not the forest's.
+func (l *Lab) LeadElsewhere() {
+	for _, c := range l.tenant.org.Objects("OutboundConnector") {
+		for _, f := range l.forests {
+			if slices.Contains(c.Strings("SmartHosts"), f.mail) {
+				c.Set("RecipientDomains", []string{f.domain})
+				c.Set("RouteAllMessagesViaOnPremises", false)
+			}
+		}
+	}
+}
+
 // leave brings the lab to the end of the way out of hybrid: everyone is in Exchange Online, which
 // manages the mailboxes, DNS leads there, and nothing of the hybrid is left.
 func (l *Lab) leave() error {

@@ -1,12 +1,15 @@
 package desired
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -92,6 +95,7 @@ func (p *Planner) leaveHybrid(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("stage %d (%s): %w", i+1, s.Title, err)
 		}
+		s.sequence(p.out[before:])
 		for _, w := range waits {
 			p.wait(p.topic.ID, p.at(), msg.Of("stage %d of %d: %s", i+1, len(stages), w))
 		}
@@ -105,6 +109,15 @@ func (p *Planner) leaveHybrid(ctx context.Context) error {
 	}
 	p.sayLastServer()
 	return nil
+}
+
+// sequence sorts what a stage changes by its kinds. Objects that a rollback made again are read in
+// another sequence than before, and the plan is the same.
+func (s ExitStage) sequence(resources []*planned) {
+	sorting.Stable(resources, func(a, b *planned) int {
+		return cmp.Or(cmp.Compare(slices.Index(s.Kinds, a.Kind), slices.Index(s.Kinds, b.Kind)),
+			strings.Compare(a.ID(), b.ID()))
+	})
 }
 
 // StageState is how far a forest is with one stage.
