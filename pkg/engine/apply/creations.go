@@ -62,7 +62,11 @@ func Creations(stateDir string) ([]Creation, error) {
 
 // followed takes a later change of what a run made into account.
 func followed(out []Creation, c change.Change, t trace) []Creation {
-	same := func(o Creation) bool { return o.ID == c.ID && strings.EqualFold(o.Identity, c.Identity) }
+	// The way out of hybrid knows what it takes away by other keys than the set-up.
+	same := func(o Creation) bool {
+		return strings.EqualFold(o.Identity, c.Identity) &&
+			(o.ID == c.ID || c.Identity != "" && o.Target == c.Target && o.Kind == c.Kind)
+	}
 	if !t.done() {
 		return out
 	}

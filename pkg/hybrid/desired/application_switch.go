@@ -140,6 +140,12 @@ var settingOverride = Exchange.Declare(Kind{
 		"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration",
 		"Argument": "Refresh",
 	}}},
+	// A rollback makes the override again from its image: an empty list is not "every server".
+	Adjust: func(c *change.Command) {
+		if nothing(c.Parameters["Server"]) {
+			delete(c.Parameters, "Server")
+		}
+	},
 })
 
 // override is one setting override that hybrid requires.
