@@ -300,6 +300,12 @@ func TestRotateAuth(t *testing.T) {
 	if len(stage.Changes) != 2*3 {
 		t.Errorf("stage: %v", slices.Collect(ids(stage)))
 	}
+	for _, c := range stage.Changes {
+		if date, _ := c.Command.Parameters["NewCertificateEffectiveDate"].(string); c.Kind == "AuthConfig" &&
+			!strings.HasSuffix(date, "T00:00:00Z") {
+			t.Errorf("%s: when does Exchange publish it? %v", c.ID, c.Command.Parameters)
+		}
+	}
 	e.apply(stage, e)
 	if again := e.rotate(Rotation{Auth: "stage"}); len(again.Changes)+len(again.LeftOut) > 0 {
 		t.Errorf("stage again: %v, %v", slices.Collect(ids(again)), again.LeftOut)

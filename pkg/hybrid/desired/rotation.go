@@ -152,6 +152,8 @@ var serverCertificate = Exchange.Declare(Kind{
 		"takes the one that ends last. An imported certificate with the issuer and the subject of the present one is " +
 		"used at once.",
 	Places: []string{OnPremises},
+	// Find asks the server of the change. What Exchange shows of a certificate does not name it.
+	Recognizes: "{Thumbprint?}",
 	Properties: map[string]Property{
 		"Server":     {Type: text, Write: change.Key},
 		"Thumbprint": {Type: text, Write: change.Key},
@@ -242,6 +244,17 @@ var newAuthCertificate = Exchange.Declare(Kind{
 	Writes: []string{"New-ExchangeCertificate", "Remove-ExchangeCertificate"},
 })
 
+// effectiveDate is the day on which Exchange publishes a certificate. Servers show it in a time zone of
+// their own, and not always to the second.
+var effectiveDate = Type{
+	Name: "DateTime, within two days", Read: readText, Script: "SomeText",
+	Compare: func(want, live any) bool {
+		a, wanted := time.Parse(time.RFC3339, str(want))
+		b, shown := time.Parse(time.RFC3339, str(live))
+		return nothing(want) && nothing(live) || wanted == nil && shown == nil && a.Sub(b).Abs() < 48*time.Hour
+	},
+}
+
 var authConfig = Exchange.Declare(Kind{
 	Noun:  "AuthConfig",
 	Title: "Auth certificates of the organization",
@@ -253,7 +266,7 @@ var authConfig = Exchange.Declare(Kind{
 	Properties: map[string]Property{
 		"CurrentCertificateThumbprint":  {Type: text},
 		"NextCertificateThumbprint":     {Type: text},
-		"NextCertificateEffectiveDate":  {Type: text, Write: change.CreateOnly},
+		"NextCertificateEffectiveDate":  {Type: effectiveDate},
 		"PreviousCertificateThumbprint": {Type: text},
 	},
 	Risk: "lookups in the tenant fail while the tenant does not know the key of the current certificate",
@@ -271,6 +284,9 @@ var authConfig = Exchange.Declare(Kind{
 				}
 				l.Properties[which+"CertificateThumbprint"] = readText(certificate.NormalThumbprint(value))
 			}
+			if at, err := o.Time("NextCertificateEffectiveDate"); err == nil && !at.IsZero() {
+				l.Properties["NextCertificateEffectiveDate"] = at.UTC().Format(time.RFC3339)
+			}
 			out = append(out, l)
 		}
 		return out, err
@@ -287,7 +303,8 @@ var authConfig = Exchange.Declare(Kind{
 				"another one, or let it become current: %w", change.ErrNoOperation)
 		case staged:
 			c.Parameters["NewCertificateThumbprint"], c.Parameters["Force"] = next, true
-			c.Parameters["NewCertificateEffectiveDate"] = want["NextCertificateEffectiveDate"]
+			c.Parameters["NewCertificateEffectiveDate"] = cmp.Or(str(want["NextCertificateEffectiveDate"]),
+				str(live.Properties["NextCertificateEffectiveDate"]))
 		case published && foldEqual(current, live.Properties["NextCertificateThumbprint"]):
 			c.Parameters["PublishCertificate"] = true
 		case published:
@@ -323,7 +340,7 @@ var applicationKeyList = MicrosoftGraph.Declare(Kind{
 
 // wholeKeys is a list of key credentials that holds no others.
 var wholeKeys = Type{
-	Name: "list of key credentials, whole", Read: keyList, List: true, Script: "KeyList",
+	Name: "list of key credentials, whole", Read: keyList, List: true, Script: "KeySet",
 	Compare: func(want, live any) bool { return containsKeys(want, live) && containsKeys(live, want) },
 }
 
