@@ -37,6 +37,8 @@ type rotateOptions struct {
 	deployment.Rotation
 	password string
 	out      string
+	scripts  string
+	force    bool
 	dryRun   bool
 	wait     time.Duration
 }
@@ -44,6 +46,8 @@ type rotateOptions struct {
 func (o *rotateOptions) flags(c *cobra.Command, forest string) {
 	c.Flags().StringVar(&o.Forest, "forest", "", forest)
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply, and change nothing")
+	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell scripts into `DIR`, and change nothing")
+	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")
 }
@@ -145,7 +149,12 @@ func runRotate(ctx context.Context, t *task, o rotateOptions) (err error) {
 		}
 		t.note("wrote %s", report.Sanitize(o.out))
 	}
-	if len(plan.Changes) == 0 || o.dryRun || o.out != "" {
+	if o.scripts != "" {
+		if err := t.writeScripts(ctx, plan, planOptions{scripts: o.scripts, force: o.force}); err != nil {
+			return err
+		}
+	}
+	if len(plan.Changes) == 0 || o.dryRun || o.out != "" || o.scripts != "" {
 		if err := t.write(plan); err != nil {
 			return err
 		}

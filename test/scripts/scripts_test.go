@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,7 @@ type set struct {
 	plan    change.Plan
 	scripts []deployment.Script
 	undo    []deployment.Script // in the order in which they are run
+	secrets map[string]string   // that the plan refers to
 }
 
 // planned makes the first plan of a lab and writes its scripts.
@@ -46,6 +48,12 @@ func planned(t *testing.T, d *deployment.Deployment) set {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return written(t, d, p)
+}
+
+// written writes the scripts of a plan.
+func written(t *testing.T, d *deployment.Deployment, p change.Plan) set {
+	t.Helper()
 	s := set{dir: t.TempDir(), plan: p}
 	all, err := d.Scripts(t.Context(), p)
 	if err != nil {
@@ -73,7 +81,19 @@ func planned(t *testing.T, d *deployment.Deployment) set {
 // open starts a lab and opens its deployment.
 func open(t *testing.T, today func() time.Time) (*lab.Lab, *deployment.Deployment) {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Today: today})
+	return openIn(t, lab.Options{Users: 20, Today: today})
+}
+
+// openOne opens a deployment of one forest.
+func openOne(t *testing.T) (*lab.Lab, *deployment.Deployment) {
+	t.Helper()
+	return openIn(t, lab.Options{Users: 12, Forests: 1})
+}
+
+func openIn(t *testing.T, o lab.Options) (*lab.Lab, *deployment.Deployment) {
+	t.Helper()
+	o.Dir = t.TempDir()
+	l, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +103,7 @@ func open(t *testing.T, today func() time.Time) (*lab.Lab, *deployment.Deploymen
 		t.Fatal(err)
 	}
 	d, err := deployment.Open(a, deployment.Options{
-		Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test", Now: today,
+		Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test", Now: o.Today,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -151,12 +171,6 @@ func (c call) String() string {
 // TestScriptsAgainstStandIns runs every script of a first plan with the cmdlets as functions, as
 // functions of a module and over implicit remoting.
 func TestScriptsAgainstStandIns(t *testing.T) {
-	catalogue := peer.Catalogue(t)
-	standIns := shared(t, "tools", "pwsh-lab", "stand_in.ps1")
-	runner, err := filepath.Abs("testdata/run.ps1")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, scenario := range map[string]struct {
 		today func() time.Time
 		as    []string
@@ -166,26 +180,36 @@ func TestScriptsAgainstStandIns(t *testing.T) {
 	} {
 		_, d := open(t, scenario.today)
 		s := planned(t, d)
-		world := filepath.Join(t.TempDir(), "world.json")
-		writeJSON(t, world, s.world(t))
 		for _, as := range scenario.as {
-			t.Run(name+"/"+as, func(t *testing.T) {
-				out := filepath.Join(t.TempDir(), "out.jsonl")
-				args := []string{
-					"-File", runner, "-WorldFile", world, "-Folder", s.dir, "-Out", out,
-					"-Catalogue", catalogue, "-StandIns", standIns, "-As", as,
-				}
-				// A function inherits the script's preference and a proxy does not. Functions would
-				// hide that difference.
-				refusals := as != "Function"
-				if refusals {
-					args = append(args, "-Refusals")
-				}
-				log := powershell(t, nil, args...)
-				s.judge(t, read(t, out), refusals, log)
-			})
+			t.Run(name+"/"+as, func(t *testing.T) { s.standIns(t, as, "unknown argument", "wrong place", "alone") })
 		}
 	}
+}
+
+// standIns runs the scripts against stand-ins of a sort, and judges what they do. The cases must
+// come up, beside those of every set.
+func (s set) standIns(t *testing.T, as string, cases ...string) {
+	t.Helper()
+	runner, err := filepath.Abs("testdata/run.ps1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := filepath.Join(t.TempDir(), "world.json")
+	writeJSON(t, world, s.world(t))
+	out := filepath.Join(t.TempDir(), "out.jsonl")
+	args := []string{
+		"-File", runner, "-WorldFile", world, "-Folder", s.dir, "-Out", out,
+		"-Catalogue", peer.Catalogue(t), "-StandIns", shared(t, "tools", "pwsh-lab", "stand_in.ps1"), "-As", as,
+	}
+	// A function inherits the script's preference and a proxy does not. Functions would hide that
+	// difference.
+	refusals := as != "Function"
+	if refusals {
+		args = append(args, "-Refusals")
+		cases = append(cases, "refused", "resumed")
+	}
+	log := powershell(t, nil, args...)
+	s.judge(t, read(t, out), refusals, append(cases, "whatif", "run", "again", "undo"), log)
 }
 
 func read(t *testing.T, path string) (out []ran) {
@@ -205,7 +229,7 @@ func read(t *testing.T, path string) (out []ran) {
 }
 
 // judge compares what the scripts did with the plan.
-func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
+func (s set) judge(t *testing.T, runs []ran, refusals bool, asked []string, log string) {
 	t.Helper()
 	made := map[string]map[string]any{} // results of changes
 	cases, stops := map[string]int{}, map[string]int{}
@@ -221,16 +245,34 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 		}
 		switch r.Case {
 		case "whatif", "again":
-			if len(r.Calls) > 0 || r.Error != "" || r.Exit != 0 {
+			exit := 0
+			if r.Case == "again" {
+				exit = s.undone(r.Script)
+			}
+			if len(r.Calls) > 0 || r.Error != "" || r.Exit != exit {
 				bad("%d calls, exit %d: %v", len(r.Calls), r.Exit, r.Calls)
 			}
 		case "unknown argument", "wrong place", "alone":
+			if r.Case == "alone" && !s.waits(r.Script) {
+				continue
+			}
 			if len(r.Calls) > 0 || r.Error == "" {
 				bad("%d calls: %v", len(r.Calls), r.Calls)
 			}
 		case "run":
 			if r.Error != "" || r.Exit != 0 {
 				bad("stopped, exit %d", r.Exit)
+			}
+			for _, c := range s.changes(r.Script) {
+				if c.Kind == "AuthCertificate" { // the stand-in has made it
+					var result struct {
+						Changes map[string]struct {
+							After struct{ Properties map[string]any }
+						}
+					}
+					_ = json.Unmarshal([]byte(r.Result), &result)
+					made[c.ID] = result.Changes[c.ID].After.Properties
+				}
 			}
 			want := s.expected(r.Script, r.Calls, made)
 			if d := cmp.Diff(want, called(t, r.Calls)); d != "" {
@@ -253,13 +295,13 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 				name, _, _ := strings.Cut(c.Name, " ")
 				names = append(names, name)
 			}
-			if d := cmp.Diff(s.expectedNames(r.Script), names); d != "" || r.Error != "" || r.Exit != 0 {
+			if d := cmp.Diff(s.expectedNames(r.Script), names); d != "" || r.Error != "" || r.Exit != s.undone(r.Script) {
 				bad("exit %d, calls (-plan +script):\n%s", r.Exit, d)
 			}
 		case "refused":
 			refused = r
-			// The refresh of a setting only warns when it fails.
-			if strings.Contains(strings.Join(r.Said, " "), "Get-ExchangeDiagnosticInfo failed") {
+			// What follows a change only warns when it fails.
+			if later.MatchString(strings.Join(r.Said, " ")) {
 				if r.Error != "" {
 					bad("the failure of what follows a change stops it")
 				}
@@ -281,9 +323,8 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 			}
 		}
 	}
-	for _, name := range []string{"whatif", "unknown argument", "wrong place", "alone", "run", "refused", "resumed",
-		"again", "undo"} {
-		if cases[name] == 0 && (refusals || name != "refused" && name != "resumed") {
+	for _, name := range asked {
+		if cases[name] == 0 {
 			t.Errorf("no %s was run\n%s", name, log)
 		}
 	}
@@ -325,14 +366,52 @@ func (s set) expectedNames(script string) (out []string) {
 	return out
 }
 
+// waits reports whether a script waits for another one.
+func (s set) waits(script string) bool {
+	return slices.ContainsFunc(s.scripts, func(o deployment.Script) bool {
+		return o.Name == script && strings.Contains(string(o.Content), "\nAssert-Need $needs")
+	})
+}
+
+// left reports whether nothing but a person undoes a change, or one that rests on it.
+func (s set) left(c change.Change) bool {
+	if c.Kind == "CloudManagedMailbox" || c.Kind == "AuthConfig" && c.After["CurrentCertificateThumbprint"] == nil {
+		return true
+	}
+	return slices.ContainsFunc(s.plan.Changes, func(o change.Change) bool {
+		return slices.Contains(o.Needs, c.ID) && s.left(o)
+	})
+}
+
+// undone is the exit code of the rollback script of a script: 1 where something is left.
+func (s set) undone(script string) int {
+	forward, undoes := strings.CutPrefix(script, deployment.RollbackFolder+"/")
+	if undoes && slices.ContainsFunc(s.changes(forward), s.left) {
+		return 1
+	}
+	return 0
+}
+
 // undoNames are the calls of the rollback script of a script: what was made is removed, what was
 // set is set back, the last change first.
 func (s set) undoNames(script string) (out []string) {
 	for _, c := range slices.Backward(s.changes(script)) {
+		if s.left(c) {
+			continue
+		}
 		name := c.Command.Name
 		switch verb, rest, _ := strings.Cut(name, "-"); {
 		case verb == "New", verb == "Add":
 			name = "Remove-" + rest
+		case name == "Remove-AvailabilityAddressSpace":
+			name = "Add-" + rest
+		case verb == "Remove":
+			name = "New-" + rest
+		case verb == "Import":
+			out = append(out, "Remove-"+rest)
+			continue
+		case strings.HasPrefix(name, "DELETE "):
+			name = "POST"
 		case strings.HasPrefix(name, "POST "):
 			name = "DELETE"
 		case strings.HasPrefix(name, "PATCH "):
@@ -365,6 +444,9 @@ func (s set) expected(script string, calls []string, made map[string]map[string]
 				if hole := "{" + name + "}"; graph && strings.Contains(path, hole) {
 					path = strings.ReplaceAll(path, hole, fmt.Sprint(v))
 					continue
+				}
+				if ref, secret := v.(change.SecretRef); secret {
+					v = s.secrets[ref.Ref]
 				}
 				one.Parameters[name] = v
 			}
@@ -405,6 +487,9 @@ func asCmdlet(c call) call {
 		if p, _ := cmdlet.Parameter(name); p.Type == "String" {
 			if list, ok := v.([]string); ok {
 				v = strings.Join(list, ",")
+			}
+			if v == nil { // what $null becomes
+				v = ""
 			}
 		}
 		out.Parameters[name] = v
@@ -481,7 +566,9 @@ func typed(v any) any {
 }
 
 var (
+	later     = regexp.MustCompile(`(Get-ExchangeDiagnosticInfo|Enable-ExchangeCertificate) failed`)
 	assertion = regexp.MustCompile(`Assert-Place -Organization '([^']*)' (?:-Servers @\{ (.*?) \}|-Tenant '([^']*)')`)
+	tenancy   = regexp.MustCompile(`Assert-Place -Tenant '([^']*)' -Environment`)
 	build     = regexp.MustCompile(`'([^']*)' = '(\d+\.\d+)\.(\d+\.\d+)'`)
 )
 
@@ -491,8 +578,12 @@ func (s set) world(t *testing.T) map[string]any {
 	t.Helper()
 	places, graph, scripts, tenant := map[string]map[string][]any{}, []any{}, []any{}, ""
 	for _, script := range s.scripts {
-		scripts = append(scripts, map[string]any{"file": script.Name, "place": script.Place})
+		scripts = append(scripts, map[string]any{"file": script.Name, "place": script.Place,
+			"secrets": s.asked(script)})
 		m := assertion.FindStringSubmatch(string(script.Content))
+		if in := tenancy.FindStringSubmatch(string(script.Content)); in != nil {
+			tenant = in[1]
+		}
 		if script.Place == "entra" || places[script.Place] != nil {
 			continue
 		}
@@ -514,37 +605,72 @@ func (s set) world(t *testing.T) map[string]any {
 			"ExchangeServer":     servers,
 		}
 	}
-	for _, c := range s.plan.Changes {
-		if c.Action == change.Create {
-			continue
+	// Several changes may be of one object.
+	put := func(list []any, key string, object map[string]any) []any {
+		for _, o := range list {
+			if there := o.(map[string]any); there[key] == object[key] {
+				maps.Copy(there, object)
+				return list
+			}
 		}
+		return append(list, object)
+	}
+	for _, c := range s.plan.Changes {
+		verb, noun, _ := strings.Cut(c.Command.Name, "-")
 		object := map[string]any{"Name": c.Name, "Identity": c.Identity}
-		for name, v := range c.Before {
-			object[name] = v
+		switch {
+		case c.Action != change.Create:
+			maps.Copy(object, c.Before)
+			if c.Command.Parameters["PublishCertificate"] != nil {
+				object["NextCertificateThumbprint"] = c.After["CurrentCertificateThumbprint"]
+			}
+		case verb != "Set" || len(c.Needs) > 0:
+			continue
+		default: // of something that is there
+			object["Identity"] = c.Command.Parameters["Identity"]
+			for name, v := range c.After {
+				if _, switched := v.(bool); !switched {
+					object[name] = v
+				}
+			}
 		}
 		if c.Target == "entra" {
-			object = map[string]any{"id": c.Identity, "displayName": c.Name, "#": strings.Split(c.Command.Name, "/")[1]}
-			for name, v := range c.Before {
-				object[name] = v
+			path := strings.Split(strings.ReplaceAll(c.Command.Name, "{principalId}", fmt.Sprint(c.Before["principalId"])), "/")
+			object = map[string]any{"id": c.Identity, "displayName": c.Name, "#": path[1]}
+			if len(path) > 4 {
+				object["#"] = path[2] + "/" + path[3]
 			}
-			object["appId"] = c.ID[strings.LastIndex(c.ID, "/")+1:]
-			graph = append(graph, object)
+			maps.Copy(object, c.Before)
+			if _, id, _ := strings.Cut(c.ID[len("entra/"):], "/"); len(id) == 36 {
+				object["appId"] = id
+			}
+			graph = put(graph, "id", object)
 			continue
 		}
-		_, noun, _ := strings.Cut(c.Command.Name, "-")
 		if noun == "OrganizationConfig" {
-			for name, v := range object {
-				places[c.Target][noun][0].(map[string]any)[name] = v
-			}
+			maps.Copy(places[c.Target][noun][0].(map[string]any), object)
 			continue
 		}
-		places[c.Target][noun] = append(places[c.Target][noun], object)
+		places[c.Target][noun] = put(places[c.Target][noun], "Identity", object)
 	}
 	undo := []any{}
 	for _, script := range s.undo {
+		if len(s.asked(script)) > 0 {
+			t.Errorf("%s asks for a secret", script.Name)
+		}
 		undo = append(undo, map[string]any{"file": script.Name, "place": script.Place})
 	}
 	return map[string]any{"scripts": scripts, "undo": undo, "places": places, "graph": graph, "tenant": tenant}
+}
+
+// asked are the secrets that a script asks for.
+func (s set) asked(script deployment.Script) (out []string) {
+	for ref, text := range s.secrets {
+		if !strings.HasPrefix(ref, "binary:") && strings.Contains(string(script.Content), "[securestring]") {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 func writeJSON(t *testing.T, path string, v any) {

@@ -82,8 +82,9 @@ type Deployment struct {
 	ticketsMu sync.Mutex
 	tickets   []*kerberos.Client // of every session so far: each holds keys until it is closed
 
-	planned planned // the last plan
-	decided decided // the last checks that decided why lookups fail
+	planned  planned // the last plan
+	rotation string  // digest of the last plan of Rotate
+	decided  decided // the last checks that decided why lookups fail
 
 	observerMu sync.Mutex
 	observer   observe.Observer // of the verb that runs
@@ -169,6 +170,9 @@ func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, erro
 	if err != nil {
 		return nil, err
 	}
+	if p.Digest == d.rotation { // its notes say what a person does on Edge servers
+		return desired.Scripts(p, sites), nil
+	}
 	edge, err := desired.EdgeScripts(ctx, set, p)
 	return append(desired.Scripts(p, sites), edge...), err
 }
@@ -182,6 +186,9 @@ func (d *Deployment) Runbook(ctx context.Context, p change.Plan, role string) ([
 	sites, err := desired.Sites(ctx, set, p)
 	if err != nil {
 		return nil, err
+	}
+	if p.Digest == d.rotation {
+		return desired.Runbook(p, sites, role), nil
 	}
 	edge, err := desired.EdgeRunbook(ctx, set, role)
 	return append(desired.Runbook(p, sites, role), edge...), err

@@ -54,10 +54,12 @@ func (d *Deployment) Rotate(ctx context.Context, r Rotation, obs observe.Observe
 		return change.Plan{}, err
 	}
 	places := d.readers(facts)
-	return change.Make(ctx, places, derived.Resources, change.Options{
+	plan, err := change.Make(ctx, places, derived.Resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d,
 		LeftOut: derived.LeftOut, Notes: derived.Notes,
 	})
+	d.rotation = plan.Digest
+	return plan, err
 }
 
 // rotated is the forest of a rotation; empty: all.

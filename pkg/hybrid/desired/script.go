@@ -242,6 +242,7 @@ type script struct {
 	byChange map[string]*batch
 	undoes   bool
 	secrets  []change.SecretRef // that this script asks for
+	files    []string           // that this script reads
 }
 
 // parameter is what a script asks for: an id that another script produces, or a secret. The plan
@@ -249,6 +250,7 @@ type script struct {
 type parameter struct {
 	Name, Help, From string
 	Secret, GUID     bool
+	File             string // its path, where the plan knows it
 }
 
 // page is the data of the template of a script.
@@ -460,7 +462,11 @@ func (s *script) parameters() []parameter {
 				out = append(out, p)
 			}
 			for _, r := range change.Secrets(command.Parameters) {
-				if !strings.HasPrefix(r.Ref, "binary:") && !slices.Contains(s.secrets, r) {
+				path, binary := strings.CutPrefix(r.Ref, "binary:")
+				switch {
+				case binary && !slices.Contains(s.files, path):
+					s.files = append(s.files, path)
+				case !binary && !slices.Contains(s.secrets, r):
 					s.secrets = append(s.secrets, r)
 				}
 			}
@@ -470,6 +476,12 @@ func (s *script) parameters() []parameter {
 		out = append(out, parameter{
 			Name: "Secret" + strconv.Itoa(i+1), Secret: true,
 			Help: comment(fmt.Sprintf("The secret that hybridge reads from %s", r)),
+		})
+	}
+	for i, path := range s.files {
+		out = append(out, parameter{
+			Name: "File" + strconv.Itoa(i+1), File: path,
+			Help: comment(fmt.Sprintf("Where the file %s is on the computer that runs this script", path)),
 		})
 	}
 	return out
@@ -533,6 +545,11 @@ func (s *script) step(i int) []string {
 		s.literal(needs), number)
 	if len(change.Refs(c.After)) > 0 && action == change.Update {
 		enter += " -Fresh"
+	}
+	if action == change.Update && c.Identity != "" && slices.ContainsFunc(s.plan.Changes, func(o change.Change) bool {
+		return o.Action == change.Delete && !updates(o.Command) && o.Target == c.Target && o.Identity == c.Identity
+	}) {
+		enter += " -Going"
 	}
 	if k.Own && c.Action == change.Create {
 		enter += " -Own"
@@ -601,9 +618,15 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 		if joins {
 			value = p.Added(value, was)
 		}
-		// Removing an aspect empties it.
+		// Removing an aspect empties it. Of a list, nothing is left then.
 		if _, emptied := c.Command.Parameters[name]; c.Action == change.Delete && emptied {
 			value = p.Unset
+			switch {
+			case as == keys.Script:
+				as = wholeKeys.Script
+			case p.Type.List:
+				as = settings.Script
+			}
 		}
 		line += "Want = " + s.literal(value) + "; Before = " + s.literal(was)
 		line += "; Joins = " + s.literal(joins) + "; Hides = " + s.literal(p.MayHide) + " }"
@@ -729,7 +752,7 @@ func (s *script) literal(v any) string {
 		return string(v)
 	case change.SecretRef:
 		if path, binary := strings.CutPrefix(v.Ref, "binary:"); binary {
-			return "[System.IO.File]::ReadAllBytes(" + exchange.Quote(path) + ")"
+			return "[System.IO.File]::ReadAllBytes($File" + strconv.Itoa(slices.Index(s.files, path)+1) + ")"
 		}
 		return "$Secret" + strconv.Itoa(slices.Index(s.secrets, v)+1)
 	case bool:

@@ -37,7 +37,13 @@ func (s *script) undo(k *Kind, c change.Change) undoing {
 		return undoing{why: fmt.Sprintf("to %s: hybridge rollback --accept %s", k.Undo.Title, k.Undo.ID)}
 	}
 	u := undoing{action: "set", like: c}
-	live := change.Live{Identity: liveIdentity, Name: c.Name, Properties: c.After}
+	live := change.Live{Identity: liveIdentity, Name: c.Name, Properties: maps.Clone(c.After)}
+	for name, p := range k.Properties {
+		if p.Derived && c.Action == change.Create && c.After[name] == nil { // Exchange gave it
+			live.Properties[name] = expression("[string] (Read-Property $Change.Live " +
+				exchange.Quote(cmp.Or(p.From, name)) + ")")
+		}
+	}
 	add := func(a change.Action, want change.Properties, on *change.Live) {
 		command, err := k.Command(a, c.Name, want, on)
 		if err != nil {
@@ -46,7 +52,8 @@ func (s *script) undo(k *Kind, c change.Change) undoing {
 		u.commands = append(u.commands, command)
 	}
 	removed := c
-	removed.Action, removed.After = change.Create, whole(k, c.Before)
+	removed.Action, removed.After = change.Create, c.Before // it is recognized by what Exchange gives it, too
+	made := whole(k, c.Before)
 	switch {
 	case c.Action == change.Create && !updates(c.Command):
 		u.action, u.removes = "remove", true
@@ -54,24 +61,24 @@ func (s *script) undo(k *Kind, c change.Change) undoing {
 	case c.Action == change.Recreate:
 		u.action, u.removes, u.like = "replace", true, removed
 		add(change.Delete, nil, &live)
-		add(change.Create, with(secretsOf(c.After), removed.After), nil)
+		add(change.Create, with(secretsOf(c.After), made), nil)
 	case c.Action == change.Delete && !updates(c.Command):
 		u.action, u.like = "restore", removed
-		add(change.Create, removed.After, nil)
+		add(change.Create, made, nil)
 	default:
 		want := secretsOf(c.After)
 		for name := range c.After {
 			p := k.Properties[name]
 			switch {
 			case !p.Sent() || want[name] != nil:
-			case joins(p) && c.Action != change.Delete:
+			case joins(p) && c.Action != change.Delete && len(c.Removes[name]) == 0:
 				want[name] = expression("@(Split-List " + exchange.Quote(cmp.Or(p.From, name)) + ")")
 			default:
 				want[name] = before(p, c, name)
 			}
 		}
 		if c.Action == change.Delete {
-			want = removed.After
+			want = made
 		}
 		if c.Identity != "" {
 			live.Identity = c.Identity

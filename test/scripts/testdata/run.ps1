@@ -26,7 +26,15 @@ foreach ($name in 'Microsoft.Graph.Authentication', 'ExchangeOnlineManagement') 
     "@{ ModuleVersion = '9.0'; GUID = '$([guid]::NewGuid())' }" | Set-Content -LiteralPath (Join-Path $scratch $name "$name.psd1")
 }
 $env:PSModulePath = $scratch + [System.IO.Path]::PathSeparator + $env:PSModulePath
-function global:Start-Sleep { }
+# What waits does not wait: the clock goes forward.
+$global:Skew = 0.0
+function global:Start-Sleep { param($Seconds, $Milliseconds) $global:Skew += [double] $Seconds }
+function global:Get-Date {
+    param([string] $Format)
+    $now = [datetime]::Now.AddSeconds($global:Skew)
+    if ($Format) { return $now.ToString($Format, [cultureinfo]::InvariantCulture) }
+    $now
+}
 
 # ---- Exchange, at the far end when cmdlets are remote
 $setup = {
@@ -65,7 +73,37 @@ $setup = {
                 }
             }
         }
+        # A certificate goes by its thumbprint and not by an identity.
+        $others = @()
+        if ($Name -eq 'Remove-ExchangeCertificate') {
+            $others = @((Get-StandInStore 'ExchangeCertificate') | Where-Object { $_.Thumbprint -ne $Bound['Thumbprint'] })
+        }
         Invoke-StandInReal $Name $Bound $Set
+        foreach ($one in $others) { (Get-StandInStore 'ExchangeCertificate').Add($one) }
+        if ($Name -in 'New-ExchangeCertificate', 'Import-ExchangeCertificate') {
+            $store = Get-StandInStore 'ExchangeCertificate'
+            if ($Name -like 'New-*') {
+                $store.RemoveAt($store.Count - 1)
+                $request = [System.Security.Cryptography.X509Certificates.CertificateRequest]::new($Bound['SubjectName'],
+                    [System.Security.Cryptography.RSA]::Create(2048), 'SHA256', [System.Security.Cryptography.RSASignaturePadding]::Pkcs1)
+                $made = $request.CreateSelfSigned([datetimeoffset]::UtcNow.AddHours(-1), [datetimeoffset]::UtcNow.AddYears(5))
+            } else {
+                $made = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([byte[]] $Bound['FileData'], [securestring] $Bound['Password'])
+            }
+            $object = [pscustomobject]@{ Thumbprint = $made.Thumbprint; Subject = $made.Subject; NotAfter = $made.NotAfter; RawData = $made.RawData }
+            Add-StandInProperty $object 'ExchangeCertificate'
+            $store.Add($object)
+        }
+        if ($Name -eq 'Set-AuthConfig') {
+            foreach ($object in (Get-StandInStore 'AuthConfig')) {
+                $now = @{ Current = $object.CurrentCertificateThumbprint; Next = $object.NextCertificateThumbprint; Previous = $object.PreviousCertificateThumbprint }
+                if ($Bound['NewCertificateThumbprint']) { $now.Next = $Bound['NewCertificateThumbprint'] }
+                if ($Bound['PublishCertificate']) { $now.Previous, $now.Current, $now.Next = $now.Current, $now.Next, '' }
+                if ($Bound['CertificateThumbprint']) { $now.Previous, $now.Current = $now.Current, $Bound['CertificateThumbprint'] }
+                if ($Bound['ClearPreviousCertificate']) { $now.Previous = '' }
+                foreach ($which in $now.Keys) { Add-Member -InputObject $object -NotePropertyName "$($which)CertificateThumbprint" -NotePropertyValue $now[$which] -Force }
+            }
+        }
         # The stand-ins make objects with New- alone.
         if ($Name -like 'Add-*') {
             $noun = ($Name -split '-', 2)[1]
@@ -189,7 +227,7 @@ $graphRequest = {
         $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new($e, 'stand-in', 'InvalidOperation', "$Method $Uri"))
     }
     $path, $query = $Uri.OriginalString -split '\?', 2
-    if ($path -notmatch '^/v1\.0/(applications|servicePrincipals)(?:/([0-9a-f-]{36})(/appRoleAssignments)?(?:/([0-9a-f-]{36}))?)?$') { . $fail '400 (BadRequest)' "no such address $path" }
+    if ($path -notmatch '^/v1\.0/(applications|servicePrincipals)(?:/([0-9a-f-]{36})(/appRoleAssignments)?(?:/([0-9A-Za-z_-]{36,}))?)?$') { . $fail '400 (BadRequest)' "no such address $path" }
     $collection, $id, $under, $item = $Matches[1], $Matches[2], $Matches[3], $Matches[4]
     if ($under) { $collection = "$id$under" }
     $object = if ($id -and -not $under) { $graph.Objects[$id] }
@@ -287,11 +325,21 @@ function Invoke-Case([string] $Case, [string] $File, [string] $Place, [hashtable
     [System.IO.File]::AppendAllText($Out, ($line | ConvertTo-Json -Depth 6 -Compress) + "`n")
     $calls.Count
 }
-$yes = @{ Confirm = $false }
+# The arguments of a script: the secrets that it asks for, and some.
+function Get-Argument($Of, [hashtable] $More) {
+    $all = $More.Clone()
+    $number = 0
+    foreach ($text in @($Of.secrets | Where-Object { $_ })) {
+        $number++
+        $all["Secret$number"] = ConvertTo-SecureString -String $text -AsPlainText -Force
+    }
+    $all
+}
 foreach ($s in $world.scripts) {
     $kept = Save-World $s.place
-    $null = Invoke-Case 'whatif' $s.file $s.place @{ WhatIf = $true } 0
-    $null = Invoke-Case 'unknown argument' $s.file $s.place @{ Confirm = $false; NoSuch = 1 } 0
+    $yes = Get-Argument $s @{ Confirm = $false }
+    $null = Invoke-Case 'whatif' $s.file $s.place (Get-Argument $s @{ WhatIf = $true }) 0
+    $null = Invoke-Case 'unknown argument' $s.file $s.place (Get-Argument $s @{ Confirm = $false; NoSuch = 1 }) 0
     if ($s.place -eq 'entra') {
         $global:Tenant = '99999999-0000-4000-8000-000000000009'
         $null = Invoke-Case 'wrong place' $s.file $s.place $yes 0
@@ -316,7 +364,8 @@ foreach ($s in $world.scripts) {
     }
     Restore-World $s.place $after
 }
-foreach ($s in $world.scripts) { $null = Invoke-Case 'again' $s.file $s.place $yes 0 }
+foreach ($s in $world.scripts) { $null = Invoke-Case 'again' $s.file $s.place (Get-Argument $s @{ Confirm = $false }) 0 }
+$yes = @{ Confirm = $false }
 # The rollback scripts, the last first.
 foreach ($s in $world.undo) {
     $kept = Save-World $s.place

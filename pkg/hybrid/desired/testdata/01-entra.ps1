@@ -219,6 +219,10 @@ function Get-Plain($Value) {
     if ($Value -is [datetime]) {
         return $Value.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ss.FFFFFFFZ', [cultureinfo]::InvariantCulture)
     }
+    # The bytes of a certificate; a function returns an array of objects.
+    if ($Value -is [System.Collections.IList] -and $Value.Count -gt 0 -and $Value[0] -is [byte]) {
+        return [System.Convert]::ToBase64String([byte[]] $Value)
+    }
     if ($Value -is [System.Collections.IDictionary]) {
         $table = [ordered]@{}
         foreach ($name in @($Value.Keys | Sort-Object)) {
@@ -291,7 +295,7 @@ function Expand-Value([string] $As, $Value) {
 function Get-KeyMark($Key) {
     [string] (Read-Property $Key 'keyId')
     $certificate = [string] (Read-Property $Key 'key')
-    if ($certificate) {
+    if ($certificate -match '^[A-Za-z0-9+/]+={0,2}$') {
         $bytes = [System.Convert]::FromBase64String($certificate)
         [System.BitConverter]::ToString([System.Security.Cryptography.SHA1]::Create().ComputeHash($bytes)) -replace '-'
         [System.BitConverter]::ToString([System.Security.Cryptography.SHA256]::Create().ComputeHash($bytes)) -replace '-'
@@ -444,8 +448,9 @@ function Join-List([string] $As, $Live, $Add) {
 
 # Begins a change. What it needs of this script must be done, and so must what it needs of others.
 # Fresh says that this plan makes the object: where it is not found, it does not show yet. Own says that others may make one
-# that looks the same: none is taken that these scripts have not made.
-function Enter-Change([string] $Id, [string] $Kind, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+# that looks the same: none is taken that these scripts have not made. Going says that the plan removes the object later: where it
+# is gone, there is nothing to set.
+function Enter-Change([string] $Id, [string] $Kind, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own, [switch] $Going) {
     $record = Read-Property (Read-Result).changes $Id
     $script:Change = @{
         Id = $Id
@@ -455,6 +460,7 @@ function Enter-Change([string] $Id, [string] $Kind, [string] $Action, [string] $
         Checks = $Checks
         Fresh = $Fresh
         Own = $Own
+        Going = $Going
         Open = $true
         Written = $false
         Write = [string] (Read-Property $record 'write')
@@ -509,7 +515,7 @@ function Compare-Change([object[]] $Live) {
     $Change.Live = $object
     $missing = @($Change.Checks | Where-Object { -not (Test-Same -As $_.As -Want $_.Want -Live (Read-Property $object $_.Property)) })
     $effective = $null -ne $object -and $missing.Count -eq 0
-    if ($Change.Action -eq 'delete') {
+    if ($Change.Action -eq 'delete' -or ($Change.Going -and $null -eq $object)) {
         $effective = $null -eq $object
     }
     if ($null -ne $object -and $Change.Own -and -not $Change.Made) {
@@ -598,7 +604,7 @@ function Exit-Change([hashtable] $Keeps, [string[]] $Prints) {
         return
     }
     foreach ($name in @($Keeps.Keys)) {
-        $value = [string] (Read-Property $Change.Live $Keeps[$name])
+        $value = [string] (Get-Plain (Read-Property $Change.Live $Keeps[$name]))
         if ($value) {
             $Run.Ids[$name] = $value
             if ($Prints -contains $name) {
