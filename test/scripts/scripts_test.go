@@ -616,7 +616,7 @@ func (s set) world(t *testing.T) map[string]any {
 		return append(list, object)
 	}
 	for _, c := range s.plan.Changes {
-		verb, noun, _ := strings.Cut(c.Command.Name, "-")
+		_, noun, _ := strings.Cut(c.Command.Name, "-")
 		object := map[string]any{"Name": c.Name, "Identity": c.Identity}
 		switch {
 		case c.Action != change.Create:
@@ -624,7 +624,7 @@ func (s set) world(t *testing.T) map[string]any {
 			if c.Command.Parameters["PublishCertificate"] != nil {
 				object["NextCertificateThumbprint"] = c.After["CurrentCertificateThumbprint"]
 			}
-		case verb != "Set" || len(c.Needs) > 0:
+		case c.Kind != "CloudManagedMailbox":
 			continue
 		default: // of something that is there
 			object["Identity"] = c.Command.Parameters["Identity"]
@@ -635,10 +635,10 @@ func (s set) world(t *testing.T) map[string]any {
 			}
 		}
 		if c.Target == "entra" {
-			path := strings.Split(strings.ReplaceAll(c.Command.Name, "{principalId}", fmt.Sprint(c.Before["principalId"])), "/")
+			path := strings.Split(c.Command.Name, "/")
 			object = map[string]any{"id": c.Identity, "displayName": c.Name, "#": path[1]}
 			if len(path) > 4 {
-				object["#"] = path[2] + "/" + path[3]
+				object["#"] = fmt.Sprint(c.Before["principalId"]) + "/" + path[3]
 			}
 			maps.Copy(object, c.Before)
 			if _, id, _ := strings.Cut(c.ID[len("entra/"):], "/"); len(id) == 36 {
