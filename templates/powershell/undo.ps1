@@ -60,6 +60,10 @@ function Test-Made($Object, [bool] $Meaning) {
 function Find-Difference($Image, $Object) {
     $properties = Read-Property $Image 'properties'
     foreach ($name in @($Change.Shows.Keys | Sort-Object)) {
+        # What is made again has another id.
+        if ($name -eq $Run.Identity -and $Change.Action -ne 'remove') {
+            continue
+        }
         $was = Read-Property $properties $name
         $is = Read-Property $Object $name
         $as = $Change.Shows[$name]

@@ -548,6 +548,11 @@ func typed(v any) any {
 	if !ok {
 		return v
 	}
+	if text, dated := m["value"].(string); dated && m["type"] == "System.DateTime" {
+		if at, err := time.Parse(time.RFC3339, text); err == nil {
+			return at.UTC().Format(time.RFC3339)
+		}
+	}
 	switch value := m["value"].(type) {
 	case []any:
 		out := []any{}
@@ -650,6 +655,9 @@ func (s set) world(t *testing.T) map[string]any {
 		if noun == "OrganizationConfig" {
 			maps.Copy(places[c.Target][noun][0].(map[string]any), object)
 			continue
+		}
+		if noun == "SettingOverride" { // Exchange shows them by other names
+			object["ComponentName"], object["SectionName"] = object["Component"], object["Section"]
 		}
 		places[c.Target][noun] = put(places[c.Target][noun], "Identity", object)
 	}

@@ -614,7 +614,6 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 		if len(c.Removes[name]) > 0 { // the whole list is written, and only while it is as planned
 			as, joins = settings.Script, false
 		}
-		line := fmt.Sprintf("    @{ Property = %s; As = %s; ", exchange.Quote(cmp.Or(p.From, name)), exchange.Quote(as))
 		if joins {
 			value = p.Added(value, was)
 		}
@@ -628,6 +627,7 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 				as = settings.Script
 			}
 		}
+		line := fmt.Sprintf("    @{ Property = %s; As = %s; ", exchange.Quote(cmp.Or(p.From, name)), exchange.Quote(as))
 		line += "Want = " + s.literal(value) + "; Before = " + s.literal(was)
 		line += "; Joins = " + s.literal(joins) + "; Hides = " + s.literal(p.MayHide) + " }"
 		out = append(out, line)

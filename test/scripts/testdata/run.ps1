@@ -101,6 +101,7 @@ $setup = {
                 if ($Bound['PublishCertificate']) { $now.Previous, $now.Current, $now.Next = $now.Current, $now.Next, '' }
                 if ($Bound['CertificateThumbprint']) { $now.Previous, $now.Current = $now.Current, $Bound['CertificateThumbprint'] }
                 if ($Bound['ClearPreviousCertificate']) { $now.Previous = '' }
+                if ($Bound['NewCertificateEffectiveDate']) { Add-Member -InputObject $object -NotePropertyName NextCertificateEffectiveDate -NotePropertyValue $Bound['NewCertificateEffectiveDate'] -Force }
                 foreach ($which in $now.Keys) { Add-Member -InputObject $object -NotePropertyName "$($which)CertificateThumbprint" -NotePropertyValue $now[$which] -Force }
             }
         }
