@@ -47,7 +47,8 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		if pairs, err = d.throughAccount(ctx, facts, pairs); err != nil {
 			return freebusy.Report{}, err
 		}
-		sent, err := delivery.Run(ctx, d.posts(facts, premises, mailboxes), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
+		sent, err := delivery.Run(ctx, d.posts(facts, premises, mailboxes),
+			delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
 		return d.judged(ctx, facts, sent), err
 	}
 	markers, done, err := d.markers(ctx, o, d.diaries(mailboxes))

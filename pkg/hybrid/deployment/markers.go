@@ -22,8 +22,8 @@ import (
 
 // markers removes the markers that an earlier run left, and lets a run write its own. done ends the
 // run. A run that writes none does not wait for another that does.
-func (d *Deployment) markers(ctx context.Context, o TestOptions, diaries map[string]freebusy.Diary) (m *freebusy.Markers,
-	done func(), err error) {
+func (d *Deployment) markers(ctx context.Context, o TestOptions, diaries map[string]freebusy.Diary) (
+	m *freebusy.Markers, done func(), err error) {
 	write, nothing := o.Marker, func() {}
 	dir := filepath.Join(d.options.StateDir, "markers")
 	left, err := filepath.Glob(filepath.Join(dir, "*.json"))

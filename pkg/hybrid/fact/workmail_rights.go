@@ -83,8 +83,8 @@ var CalendarSample = Session(OnPremises,
 				return nil, unreadable("Get-Mailbox", "", err)
 			}
 			// The folder has a name in the language of the mailbox.
-			folders, err := s.Read(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics", Parameters: map[string]any{
-				"Identity": c.Mailbox, "FolderScope": "Calendar"}})
+			folders, err := s.Read(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics",
+				Parameters: map[string]any{"Identity": c.Mailbox, "FolderScope": "Calendar"}})
 			if err != nil {
 				return nil, err
 			}
