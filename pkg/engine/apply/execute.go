@@ -52,6 +52,7 @@ type prepared struct {
 	object   *change.Live // as it is
 	// before is the object before an earlier session of the run changed it.
 	before *change.Live
+	again  *change.Live // what is made anew, as it was
 	want   change.Properties
 	// effect finds the resource in effect (nil when it is to be gone), or says what is missing.
 	effect func(live []change.Live) (*change.Live, string)

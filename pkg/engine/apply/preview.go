@@ -82,6 +82,10 @@ func Preview(
 // foresee writes into the live resources what a step sets back. Several kinds can be aspects of one
 // object: they are read in the same way, and share properties.
 func (x *execution) foresee(live map[string][]change.Live, done *step, p prepared) {
+	if p.again != nil {
+		x.foreseeAgain(live, done, p)
+		return
+	}
 	if p.object == nil || p.removal || done.outcome.Action == change.Delete && !done.kind.Aspect {
 		return
 	}
@@ -107,6 +111,30 @@ func (x *execution) foresee(live map[string][]change.Live, done *step, p prepare
 				}
 			}
 		}
+	}
+}
+
+// foreseeAgain writes what a step makes again into what the steps for its aspects see. An object keeps
+// its identity where that is its name.
+func (x *execution) foreseeAgain(live map[string][]change.Live, done *step, p prepared) {
+	if p.again.Identity != p.again.Name {
+		return
+	}
+	for _, other := range x.steps {
+		key := other.key()
+		if other.outcome.Target != done.outcome.Target || other.kind == done.kind || !other.kind.Aspect ||
+			!slices.Equal(other.kind.Reads, done.kind.Reads) || byIdentity(live[key], p.again.Identity) != nil {
+			continue
+		}
+		object := change.Live{Identity: p.again.Identity, Name: p.again.Name, Properties: change.Properties{}}
+		for name, property := range other.kind.Properties {
+			value, made := p.want[name]
+			if !made {
+				value = property.Unset
+			}
+			object.Properties[name] = value
+		}
+		live[key] = append(live[key], object)
 	}
 }
 

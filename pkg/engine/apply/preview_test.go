@@ -75,3 +75,47 @@ func TestPreviewSeesItsOwnSteps(t *testing.T) {
 		t.Errorf("%v: %+v", err, r)
 	}
 }
+
+// label is an aspect of Things that shares no property with them.
+var label = &change.Kind{
+	Noun:       "Label",
+	Aspect:     true,
+	Properties: map[string]change.Property{"Key": {Write: change.Key}, "Text": {}},
+	Command: func(a change.Action, _ string, want change.Properties, live *change.Live) (change.Command, error) {
+		return change.Command{Name: "Set-Thing", Parameters: map[string]any{"Key": live.Properties["Key"],
+			"Identity": live.Identity, "Text": want["Text"]}}, nil
+	},
+}
+
+// labelled shows the Labels of its Things.
+type labelled struct{ *memory }
+
+func (l labelled) Read(ctx context.Context, k *change.Kind) ([]change.Live, error) {
+	if k == label {
+		k = thing
+	}
+	return l.memory.Read(ctx, k)
+}
+
+// TestPreviewOfAspectsOfWhatComesBack: when a run changes an aspect of an object and then removes the
+// object, the rollback makes the object first. The aspect is then set back, and the preview says so.
+func TestPreviewOfAspectsOfWhatComesBack(t *testing.T) {
+	place, dir := labelled{&memory{name: "online", live: map[string][]change.Live{"Thing": {{Identity: "a", Name: "a",
+		Properties: change.Properties{"Key": "a", "Enabled": true, "Text": "was"}}}}}}, t.TempDir()
+	places, kinds := map[string]change.Place{"online": place}, map[string]*change.Kind{"Thing": thing, "Label": label}
+	p, err := change.Make(t.Context(), places, []change.Resource{
+		{Kind: label, Target: "online", Key: "a", Properties: change.Properties{"Key": "a", "Text": nil}},
+		{Kind: thing, Target: "online", Key: "a", Absent: true, Needs: []string{"online/Label/a"},
+			Properties: change.Properties{"Key": "a"}},
+	}, change.Options{})
+	if err != nil || len(p.Changes) != 2 {
+		t.Fatalf("%v: %+v", err, p)
+	}
+	accept := Options{StateDir: dir, Wait: soon, Accept: removalsToo}
+	if r, err := Run(t.Context(), places, kinds, p, accept, nil); err != nil {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	if undo, err := Preview(t.Context(), places, kinds, "", accept); err != nil || len(undo.Changes) != 2 {
+		t.Errorf("%v: %+v", err, undo)
+	}
+}

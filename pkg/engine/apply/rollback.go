@@ -384,7 +384,9 @@ func remake(c change.Change, k *change.Kind, before *change.Live, live []change.
 		}
 		return prepared{object: &live[i], note: msg.Of("there again already")}, nil
 	}
-	return create(k, c.Kind, before.Name, want)
+	p, err := create(k, c.Kind, before.Name, want)
+	p.again = before
+	return p, err
 }
 
 func create(k *change.Kind, noun, name string, want change.Properties) (prepared, error) {
