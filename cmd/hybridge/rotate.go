@@ -46,7 +46,8 @@ type rotateOptions struct {
 func (o *rotateOptions) flags(c *cobra.Command, forest string) {
 	c.Flags().StringVar(&o.Forest, "forest", "", forest)
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply, and change nothing")
-	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell scripts into `DIR`, change nothing")
+	c.Flags().StringVar(&o.scripts, "scripts", "",
+		"write the plan as PowerShell scripts into `DIR`, and change nothing")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")

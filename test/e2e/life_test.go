@@ -38,7 +38,8 @@ func (e *estate) works(t *testing.T, when string) {
 	t.Helper()
 	for _, args := range [][]string{{"test"}, {"test", "--message"}} {
 		if r := e.run(t, args...); r.code != 0 {
-			t.Fatalf("%s: hybridge %s: exit %d\n%s%s", when, strings.Join(args, " "), r.code, tail(r.stdout), tail(r.stderr))
+			t.Fatalf("%s: hybridge %s: exit %d\n%s%s", when, strings.Join(args, " "), r.code, tail(r.stdout),
+				tail(r.stderr))
 		}
 	}
 }
@@ -235,8 +236,8 @@ func TestTransportRotationSurvivesBeingKilled(t *testing.T) {
 	}
 }
 
-// TestAuthRotationSurvivesBeingKilled kills each stage of the rotation of an auth certificate, after
-// each of its changes with KILLS=all, and starts it again.
+// TestAuthRotationSurvivesBeingKilled kills each stage of the rotation of an auth certificate,
+// after each of its changes with KILLS=all, and starts it again.
 func TestAuthRotationSurvivesBeingKilled(t *testing.T) {
 	var want []string
 	for n := 0; ; n++ {

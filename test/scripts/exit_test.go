@@ -22,7 +22,8 @@ const hostile = " ' \u2019 \" $(throw 'bad') `n ; # <# #> @{} %\u201c\u00fc"
 
 var id = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// unkind gives the objects of Exchange that a plan changes hostile names, wherever the plan has them.
+// unkind gives the objects of Exchange that a plan changes hostile names, wherever the plan has
+// them.
 func unkind(p change.Plan) (change.Plan, int) {
 	names := map[string]string{}
 	for _, c := range p.Changes {
@@ -65,8 +66,8 @@ func unkind(p change.Plan) (change.Plan, int) {
 }
 
 // TestLeavingScriptsAgainstStandIns runs the scripts of every stage of the way out of hybrid, and
-// their rollback scripts: every call is the plan's change, hostile names among them, and a script that
-// is stopped at any call goes on. The rules and the grammar find nothing in them.
+// their rollback scripts: every call is the plan's change, hostile names among them, and a script
+// that is stopped at any call goes on. The rules and the grammar find nothing in them.
 func TestLeavingScriptsAgainstStandIns(t *testing.T) {
 	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 4, Forests: 1})
 	if err != nil {
@@ -135,8 +136,8 @@ func TestLeavingScriptsAgainstStandIns(t *testing.T) {
 	sound(t, read)
 }
 
-// sound gives the scripts of a folder to PowerShell's own parser with the rules and the cmdlets, and to
-// a grammar of another maker.
+// sound gives the scripts of a folder to PowerShell's own parser with the rules and the cmdlets,
+// and to a grammar of another maker.
 func sound(t *testing.T, dir string) {
 	t.Helper()
 	own, err := filepath.Abs("testdata/analyze.ps1")

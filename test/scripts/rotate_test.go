@@ -14,9 +14,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// TestRotationScriptsAgainstStandIns runs the scripts of a rotation of the transport certificate and
-// of the stages of an auth certificate, and their rollback scripts: every call is the plan's change.
-// The stand-in opens the file with the password, and makes a certificate whose key goes to Entra.
+// TestRotationScriptsAgainstStandIns runs the scripts of a rotation of the transport certificate
+// and of the stages of an auth certificate, and their rollback scripts: every call is the plan's
+// change. The stand-in opens the file with the password, and makes a certificate whose key goes to
+// Entra.
 func TestRotationScriptsAgainstStandIns(t *testing.T) {
 	l, d := openOne(t)
 	consents := apply.Options{StateDir: t.TempDir()}
@@ -34,7 +35,8 @@ func TestRotationScriptsAgainstStandIns(t *testing.T) {
 		t.Fatal(err)
 	}
 	carryOut(p)
-	pfx, password, err := l.Renew("contoso", lab.Renewal{CommonName: "mail2.contoso.example", Issuer: "hybridge lab CA 2"})
+	pfx, password, err := l.Renew("contoso",
+		lab.Renewal{CommonName: "mail2.contoso.example", Issuer: "hybridge lab CA 2"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,8 @@ func TestRotationScriptsAgainstStandIns(t *testing.T) {
 		changes int
 		deployment.Rotation
 	}{
-		{"transport", 6, deployment.Rotation{Forest: "contoso", PFX: pfx, Password: password, Services: []string{"SMTP"}}},
+		{"transport", 6, deployment.Rotation{Forest: "contoso", PFX: pfx, Password: password,
+			Services: []string{"SMTP"}}},
 		{"stage", 3, deployment.Rotation{Auth: "stage"}},
 		{"publish", 1, deployment.Rotation{Auth: "publish"}},
 		{"clean", 2, deployment.Rotation{Auth: "clean"}},

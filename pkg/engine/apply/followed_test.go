@@ -6,8 +6,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// What a later run takes away is made no longer, by whatever key that run knows it. Another object of the
-// kind stays.
+// What a later run takes away is made no longer, by whatever key that run knows it. Another object
+// of the kind stays.
 func TestFollowed(t *testing.T) {
 	made := []Creation{{ID: "entra/Consent/app:role", Target: "entra", Kind: "Consent", Identity: "1"},
 		{ID: "entra/Consent/app:other", Target: "entra", Kind: "Consent", Identity: "2"},

@@ -114,8 +114,8 @@ func (x *execution) foresee(live map[string][]change.Live, done *step, p prepare
 	}
 }
 
-// foreseeAgain writes what a step makes again into what the steps for its aspects see. An object keeps
-// its identity where that is its name.
+// foreseeAgain writes what a step makes again into what the steps for its aspects see. An object
+// keeps its identity where that is its name.
 func (x *execution) foreseeAgain(live map[string][]change.Live, done *step, p prepared) {
 	if p.again.Identity != p.again.Name {
 		return

@@ -244,8 +244,8 @@ var newAuthCertificate = Exchange.Declare(Kind{
 	Writes: []string{"New-ExchangeCertificate", "Remove-ExchangeCertificate"},
 })
 
-// effectiveDate is the day on which Exchange publishes a certificate. Servers show it in a time zone of
-// their own, and not always to the second.
+// effectiveDate is the day on which Exchange publishes a certificate. Servers show it in a time
+// zone of their own, and not always to the second.
 var effectiveDate = Type{
 	Name: "DateTime, within two days", Read: readText, Script: "SomeText",
 	Compare: func(want, live any) bool {
