@@ -251,7 +251,10 @@ var effectiveDate = Type{
 	Compare: func(want, live any) bool {
 		a, wanted := time.Parse(time.RFC3339, str(want))
 		b, shown := time.Parse(time.RFC3339, str(live))
-		return nothing(want) && nothing(live) || wanted == nil && shown == nil && a.Sub(b).Abs() < 48*time.Hour
+		if wanted != nil || shown != nil {
+			return foldEqual(want, live)
+		}
+		return a.Sub(b).Abs() < 48*time.Hour
 	},
 }
 
