@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
@@ -157,12 +158,12 @@ func TestExitStagesOfOneForest(t *testing.T) {
 		}, namesTurned, nil, "", true},
 		{"a domain of another forest, which this one accepts too", 0, func(s *fact.Set) {
 			accepts(s.Forests[0], "fabrikam.example")
-			verified, err := fact.OnlineAcceptedDomains.In(t.Context(), s.Tenant)
+			tenant, err := fact.Tenant.In(t.Context(), s.Tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
-			fact.OnlineAcceptedDomains.Seed(s.Tenant, append(slices.Clone(verified),
-				fact.AcceptedDomain{Name: "fabrikam.example", Type: "Authoritative"}), nil)
+			tenant.VerifiedDomains = append(slices.Clone(tenant.VerifiedDomains), entra.VerifiedDomain{Name: "fabrikam.example"})
+			fact.Tenant.Seed(s.Tenant, tenant, nil)
 			fact.MX.Seed(s.Network, "fabrikam.example", []string{"mail.fabrikam.example"}, nil)
 		}, namesTurned, nil, "", false},
 

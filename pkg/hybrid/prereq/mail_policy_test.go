@@ -121,6 +121,15 @@ func TestMailPolicyDisorders(t *testing.T) {
 				Addresses: []string{"203.0.113.7"}}, {Name: "Off", Type: "OnPremises",
 				Addresses: []string{"203.0.113.7"}}}, nil)
 		}, []string{"warn transport.inbound-addresses tenant"}},
+		"a private address of a connector that is off": {func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{{Name: "A", Type: "OnPremises",
+				Addresses: []string{"10.0.0.25"}}}, nil)
+		}, nil},
+		"a rule of the tenant alone that is off": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.OnlineTransportRules, f.Tenant, func(r *[]fact.MailRule) {
+				*r = append(*r, fact.MailRule{Name: "Block"})
+			})
+		}, nil},
 		"addresses apart, and those of partners": {func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{{Name: "A", Type: "OnPremises",
 				Enabled: true, Addresses: []string{"203.0.113.1", "203.0.113.2"}}, {Name: "P", Type: "Partner",

@@ -8,6 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // frontend is the connector that Exchange's setup makes.
@@ -77,6 +78,9 @@ func TestTransportDisorders(t *testing.T) {
 				(*c)[1].SourceServers = []string{"EDGE1"}
 			})
 		}, []string{"warn transport.enforcement contoso"}},
+		"headers of Exchange are taken": {func(_ *testing.T, f *fact.Set) {
+			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{{Name: "Hybrid", CloudHeader: true}}, nil)
+		}, nil},
 		"all mail is internal": {func(_ *testing.T, f *fact.Set) {
 			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{{Name: "O'Neil", TreatAsInternal: true,
 				CloudHeader: true}, {Name: "Printer", TreatAsInternal: true}}, nil)
@@ -101,6 +105,38 @@ func TestTransportIsNotWanted(t *testing.T) {
 	for _, r := range report.Results {
 		if r.ID.Category() == "transport" && r.Status != check.StatusSkip {
 			t.Errorf("%s %s: %s", r.ID, r.Scope, r.Status)
+		}
+	}
+}
+
+// What a server's mail service presents is judged where it was seen. A server that is gone is not asked;
+// one that was not reached leaves the judgement open, unless what was seen has a fault.
+func TestMailDoorsThatAreNotSeen(t *testing.T) {
+	f, ca := healthy(t)
+	whole := fact.MailDoor{Server: "EX1", Mail: served(ca.issue(t, leaf{cn: "mail.contoso.com"}))}
+	silent := fact.MailDoor{Server: "EX2", Mail: fact.MailServer{Err: link.ErrUnreachable}}
+	for name, tt := range map[string]struct {
+		doors []fact.MailDoor
+		fails bool
+		want  check.Status
+		seen  int
+	}{
+		"seen":                    {[]fact.MailDoor{whole}, false, check.StatusPass, 1},
+		"one is gone":             {[]fact.MailDoor{whole, {Server: "EX2", Gone: true, Err: link.ErrUnreachable}}, false, check.StatusPass, 1},
+		"one is not reached":      {[]fact.MailDoor{whole, silent}, false, check.StatusError, 1},
+		"one is not asked":        {[]fact.MailDoor{whole, {Server: "EX2", Err: link.ErrUnreachable}}, false, check.StatusError, 1},
+		"a fault, and one is not": {[]fact.MailDoor{whole, silent}, true, check.StatusFail, 1},
+	} {
+		fact.MailDoors.Seed(f.Forests[0], tt.doors, nil)
+		seen := 0
+		r := mailDoors(t.Context(), Input{Set: f, Forest: f.Forests[0]}, func(all []fact.MailDoor) check.Result {
+			if seen = len(all); tt.fails {
+				return check.Failed("no")
+			}
+			return check.Pass("yes")
+		})
+		if r.Status != tt.want || seen != tt.seen {
+			t.Errorf("%s: %s of %d", name, r.Status, seen)
 		}
 	}
 }
