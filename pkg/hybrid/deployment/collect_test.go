@@ -109,9 +109,11 @@ func TestSnapshotAnswersAsTheSystems(t *testing.T) {
 			t.Errorf("the deployment works differently after collect:\n%s", diff)
 		}
 	})
-	every := os.Getenv("HYBRIDGE_TEST_EVERY") != "" // a quarter of an hour
+	// A quarter of an hour. Where a load balancer decides, two live runs differ: see
+	// TestSnapshotOfServers.
+	every := os.Getenv("HYBRIDGE_TEST_EVERY") != ""
 	for _, fault := range lab.Faults() {
-		if every || slices.Contains(kindsOfFailure, fault.ID) {
+		if every && !fault.ByChance || slices.Contains(kindsOfFailure, fault.ID) {
 			t.Run(fault.ID, func(t *testing.T) { same(t, openAt(t, today, fault.ID)) })
 		}
 	}

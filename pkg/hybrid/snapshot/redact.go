@@ -610,6 +610,11 @@ func measure(s string) bool {
 	return unit != s && strings.Contains(" ns µs us ms s m h d KB MB GB TB ", " "+unit+" ")
 }
 
+// crosses reports whether a word is what a firewall writes over the extensions of SMTP: XXXXXXXA.
+func crosses(s string) bool {
+	return len(s) > 4 && strings.Trim(s[:len(s)-1], "X") == "" && s[len(s)-1] >= 'A' && s[len(s)-1] <= 'Z'
+}
+
 // word replaces a word, or keeps one that is public.
 func (r *redactor) word(s string, force bool) string {
 	lower := strings.Map(unicode.ToLower, s)
@@ -622,6 +627,9 @@ func (r *redactor) word(s string, force bool) string {
 	}
 	if n == 1 && s[0] < utf8.RuneSelf {
 		return s // also where it is the small form of another letter, as of İ
+	}
+	if crosses(s) {
+		return s
 	}
 	if to, known := r.forward[lower]; known && (force || !r.public(lower)) {
 		return sameCase(s, to)
