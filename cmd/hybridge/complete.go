@@ -37,7 +37,7 @@ var completeArguments = map[string]struct {
 	completer
 	files bool
 }{
-	"hybridge rollback":    {runs, true},
+	"hybridge rollback":    {runsToUndo, true},
 	"hybridge apply":       {nil, true},
 	"hybridge history":     {nil, true},
 	"hybridge report diff": {nil, true},
@@ -138,8 +138,8 @@ func testAddresses(a app, cmd *cobra.Command) []string {
 	return slices.Compact(out)
 }
 
-// runs are the runs of the deployment, newest first.
-func runs(a app, cmd *cobra.Command) []string {
+// runsToUndo are the runs of the deployment that rollback would take, newest first.
+func runsToUndo(a app, cmd *cobra.Command) []string {
 	t, described, ok := described(a, cmd)
 	if !ok {
 		return nil
@@ -155,6 +155,9 @@ func runs(a app, cmd *cobra.Command) []string {
 	entries, _ := apply.History(dir) // those that can be read
 	var out []string
 	for _, e := range entries {
+		if _, err := apply.Undoable(dir, e.RunID); err != nil {
+			continue
+		}
 		about := e.Action + ", " + e.Outcome + ", " + e.Started.Format("2006-01-02 15:04")
 		out = append(out, e.RunID+"\t"+report.Sanitize(about))
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -224,11 +225,11 @@ func (d faultsDocument) View() report.View {
 			found = msg.Of("test --message")
 		}
 		if len(f.Turns) > 0 {
-			var checks []msg.Text
-			for _, id := range f.Turns {
-				checks = append(checks, msg.Plain(string(id)))
+			text := string(f.Turns[0])
+			if more := len(f.Turns) - 1; more > 0 { // nine names would push the title off the screen; -o json has them
+				text += " +" + strconv.Itoa(more)
 			}
-			found = msg.Join(checks, ", ")
+			found = msg.Plain(text)
 		}
 		table.Rows = append(table.Rows, []msg.Text{msg.Plain(f.ID), found, msg.Key(f.Title)})
 	}

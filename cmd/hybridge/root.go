@@ -214,7 +214,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		}
 		return flagFault(cmd, err)
 	})
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetOut(s.Out) // where the scripts of completion go
 	root.AddGroup(
 		&cobra.Group{ID: "flow", Title: "The way to a working hybrid:"},
 		&cobra.Group{ID: "back", Title: "Looking back:"},
@@ -302,6 +302,10 @@ and --non-interactive it runs all of them in plain lines.`,
 		newReferenceCommand(a),
 	)
 	root.AddCommand(newHelpTopics(a)...)
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() } // so that a wrong shell is refused
+	}
 	root.SetHelpCommand(newHelpCommand(a))
 	root.SetHelpFunc(a.showHelp(root.HelpFunc()))
 	misuse(root)

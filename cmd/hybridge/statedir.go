@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,7 +30,7 @@ func (t *task) stateDirOf(of answers.Answers, dir string) (string, error) {
 	}
 	base, err := stateBase(t.streams)
 	if err != nil {
-		return "", fmt.Errorf("no place for journals (%w): name one with --state-dir", err)
+		return "", usage("there is no place for journals (%w): name one with --state-dir", err)
 	}
 	identity := []string{of.Organization, dir}
 	if of.ExchangeOnline != nil {

@@ -53,8 +53,10 @@ something could not be seen.`,
   hybridge validate oauth -f answers.yaml
   hybridge validate -f answers.yaml
   hybridge validate mailflow --snapshot snapshot.json`,
-		ValidArgs: ids,
-		Args:      func(_ *cobra.Command, args []string) error { return subjectArgs(args, ids) },
+		Args: func(_ *cobra.Command, args []string) error { return subjectArgs(args, ids) },
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return starting(offerSubject(a, cmd, args), typed), cobra.ShellCompDirectiveNoFileComp
+		},
 	}
 	c.Flags().StringVar(&o.From, "from", "", "freebusy: `ADDRESS` of the user who looks")
 	c.Flags().StringVar(&o.To, "to", "", "freebusy: `ADDRESS` of the mailbox that is looked up")
@@ -92,6 +94,20 @@ something could not be seen.`,
 		}
 		return runValidate(ctx, t, t.deployed, o)
 	})
+}
+
+// offerSubject is what a shell offers for the next argument: a subject, then the test mailboxes of the
+// answers as its addresses.
+func offerSubject(a app, cmd *cobra.Command, args []string) (out []string) {
+	for _, s := range deployment.Subjects() {
+		switch takes := len(strings.Fields(s.Takes)); {
+		case len(args) == 0 && s.ID != "":
+			out = append(out, s.ID+"\t"+s.About)
+		case len(args) > 0 && args[0] == s.ID && len(args) <= takes && (s.ID == "freebusy" || s.ID == "user"):
+			out = testAddresses(a, cmd)
+		}
+	}
+	return out
 }
 
 // subjectArgs refuses a subject that does not exist, and arguments that it does not take.

@@ -31,11 +31,22 @@ func TestTheWholeLoop(t *testing.T) {
 	}
 	e.must(t, 0, "test")
 	e.must(t, 7, "apply", file, "--yes") // the live state has changed since the plan
+	e.offersToUndo(t, 1)
 	e.must(t, 0, "rollback", "--yes")
+	e.offersToUndo(t, 0) // neither what is undone, nor the rollback itself
 	if d := cmp.Diff(before, e.plan(t)); d != "" {
 		t.Errorf("rollback did not restore what was there before:\n%s", d)
 	}
 	e.must(t, 5, "plan", "--detailed-exitcode")
+}
+
+// offersToUndo checks how many runs a shell offers for rollback.
+func (e *estate) offersToUndo(t *testing.T, want int) {
+	t.Helper()
+	r := finish(t, e.plainly("__complete", "rollback", "-f", filepath.Join(e.dir, "answers.yaml"), "--state-dir", e.state, ""))
+	if got := strings.Count(r.stdout, "\tapply, "); got != want || strings.Contains(r.stdout, "rollback, ") {
+		t.Errorf("rollback is offered %d runs, want %d:\n%s", got, want, r.stdout)
+	}
 }
 
 func TestApplyRefusesAStalePlan(t *testing.T) {

@@ -108,8 +108,8 @@ func compareSides(address string, found []known, absent []string, unsure bool) (
 	}
 	switch {
 	case len(found) == 0 && !unsure:
-		add("", freebusy.Failed, "no side knows %s (%s were asked): the address is misspelt, or the person is not "+
-			"synchronized", address, strings.Join(absent, ", "))
+		add("", freebusy.Failed, "no side knows %s (%s were asked): the address is misspelt, belongs to another "+
+			"organization, or its person is not synchronized", address, strings.Join(absent, ", "))
 		return remarks
 	case len(holders) == 0 && !unsure:
 		add("", freebusy.Failed, "no side has a mailbox of %s: it is a %s in %s", address, found[0].kind,
