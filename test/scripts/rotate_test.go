@@ -16,7 +16,7 @@ import (
 
 // TestRotationScriptsAgainstStandIns runs the scripts of a rotation of the transport certificate
 // and of the stages of an auth certificate, and their rollback scripts: every call is the plan's
-// change. The stand-in opens the file with the password, and makes a certificate whose key goes to
+// change, hostile names among them. The stand-in opens the file with the password, and makes a certificate whose key goes to
 // Entra.
 func TestRotationScriptsAgainstStandIns(t *testing.T) {
 	l, d := openOne(t)
@@ -67,7 +67,11 @@ func TestRotationScriptsAgainstStandIns(t *testing.T) {
 		if err != nil || len(p.Changes) != r.changes {
 			t.Fatalf("%s: %v, %+v", r.name, err, p)
 		}
-		s := written(t, d, p)
+		evil, unkindly := unkind(p)
+		if r.PFX != "" && unkindly < 2 {
+			t.Errorf("%s: %d hostile names", r.name, unkindly)
+		}
+		s := written(t, d, evil)
 		if r.PFX != "" {
 			s.secrets = secrets
 		}
