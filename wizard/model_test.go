@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -142,15 +143,15 @@ func TestInterrupt(t *testing.T) {
 // What the engine says on opening is shown, without its control characters, and an engine that
 // could not be opened is opened anew.
 func TestOpenFails(t *testing.T) {
-	opened := 0
+	var opened atomic.Int32
 	b := sit(t, 80, 24, valid, newFake())
 	b.m.options.Open = func(context.Context, answers.Answers, Person) (stage.Engine, error) {
-		opened++
+		opened.Add(1)
 		return (*fake)(nil), errors.New("contoso: no such \x1b[31mkeytab")
 	}
 	b.walk(step{"", "These are the answers"}, step{"<enter>", "error:  contoso: no such"})
 	b.press("r")
-	b.wait("never opened again", func() bool { return opened == 2 && b.m.run == nil })
+	b.wait("never opened again", func() bool { return opened.Load() == 2 && b.m.run == nil })
 	if b.m.engine != nil {
 		t.Errorf("engine %v", b.m.engine)
 	}

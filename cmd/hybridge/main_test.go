@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,6 +73,9 @@ forests:
     domains: [contoso.com]
 `
 
+// notes guards what a scripted deployment notes: the members of a fleet share one.
+var notes sync.Mutex
+
 // scripted is a deployment whose every answer a test gives.
 type scripted struct {
 	drift      apply.Drift
@@ -92,8 +96,20 @@ type scripted struct {
 	rotation   deployment.Rotation
 }
 
-func (s *scripted) call(ctx context.Context, name string, obs observe.Observer) error {
+func (s *scripted) opened(o deployment.Options) {
+	notes.Lock()
+	defer notes.Unlock()
+	s.options = o
+}
+
+func (s *scripted) note(name string) {
+	notes.Lock()
+	defer notes.Unlock()
 	s.called = append(s.called, name)
+}
+
+func (s *scripted) call(ctx context.Context, name string, obs observe.Observer) error {
+	s.note(name)
 	obs.Observe(observe.Progress{Stage: name, Done: 0, Total: 1, Text: "at work"})
 	if s.wait {
 		if s.begun != nil {
@@ -122,7 +138,7 @@ func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan,
 }
 
 func (s *scripted) Recheck(ctx context.Context, _ change.Plan, obs observe.Observer) (check.Report, error) {
-	s.called = append(s.called, "recheck")
+	s.note("recheck")
 	obs.Observe(observe.Started{Stage: "check"})
 	return s.recheck, ctx.Err()
 }
@@ -209,7 +225,12 @@ func (s *scripted) Validate(ctx context.Context, o deployment.ValidateOptions, o
 	return v, err
 }
 
-func (s *scripted) Close(context.Context) error { s.closed = true; return nil }
+func (s *scripted) Close(context.Context) error {
+	notes.Lock()
+	defer notes.Unlock()
+	s.closed = true
+	return nil
+}
 
 var thingKind = &change.Kind{
 	Noun: "Thing", Properties: map[string]change.Property{"Key": {Write: change.Key}},
@@ -308,7 +329,7 @@ func executeIn(ctx context.Context, t *testing.T, s *scripted, stdin string, arg
 		return map[string]string{"HOME": home, "LocalAppData": home}[name]
 	}}
 	code := runIn(ctx, args, io, func(_ answers.Answers, o deployment.Options) (deployed, error) {
-		s.options = o
+		s.opened(o)
 		return s, nil
 	})
 	return result{code, out.String(), errout.String()}

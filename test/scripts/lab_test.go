@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,17 +54,23 @@ func raise(t *testing.T, o lab.Options) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := t.TempDir()
-	d, err := deployment.Open(a, deployment.Options{
-		Dir: o.Dir, StateDir: state, Version: "test", Now: o.Today,
+	s := &stage{lab: l, answers: a, state: t.TempDir()}
+	s.open(t, o.Today)
+	s.openGateway(t, o.Dir)
+	return s
+}
+
+// open opens the deployment of the answers.
+func (s *stage) open(t *testing.T, now func() time.Time) {
+	t.Helper()
+	d, err := deployment.Open(s.answers, deployment.Options{
+		Dir: filepath.Dir(s.lab.Answers()), StateDir: s.state, Version: "test", Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
-	s := &stage{lab: l, deployed: d, answers: a, state: state}
-	s.openGateway(t, o.Dir)
-	return s
+	s.deployed = d
 }
 
 // openGateway serves Microsoft Graph under /graph and the admin API under /online.
@@ -379,6 +386,83 @@ func TestRollbackScriptsAgainstTheLab(t *testing.T) {
 				t.Errorf("the scripts do not run again after their rollback: %+v", left.Changes)
 			}
 		})
+	}
+}
+
+// deeds are the changes of a plan without what is another one when an object is made again.
+func deeds(p change.Plan) (out []string) {
+	for _, c := range p.Changes {
+		out = append(out, fmt.Sprint(c.Action, " ", c.ID, " ", c.After))
+	}
+	return out
+}
+
+// TestLeavingScriptsAgainstTheLab leaves hybrid by scripts alone, stage by stage: the scripts of each
+// are rolled back by theirs and by hybridge from their result file, and then run for good.
+func TestLeavingScriptsAgainstTheLab(t *testing.T) {
+	s := raise(t, lab.Options{Forests: 1})
+	o := apply.Options{StateDir: s.state}
+	for _, c := range deployment.Consents() {
+		o.Accept = append(o.Accept, c.ID)
+	}
+	if _, err := s.deployed.Apply(t.Context(), s.plan(t), o, silent{}); err != nil {
+		t.Fatal(err)
+	}
+	s.lab.MoveEveryone()
+	if err := s.lab.LeadToCloud(); err != nil {
+		t.Fatal(err)
+	}
+	s.answers.Hybrid = &answers.Hybrid{State: answers.Leaving}
+	s.open(t, nil)
+	stages, asking := 0, []int(nil)
+	for ; stages < 20; stages++ {
+		before := s.plan(t)
+		if len(before.LeftOut) > 0 {
+			t.Fatalf("%+v", before.LeftOut)
+		}
+		if len(before.Changes) == 0 {
+			break
+		}
+		scripts := written(t, s.deployed, before)
+		all := func(list []deployment.Script) (asks bool) {
+			t.Helper()
+			for _, script := range list {
+				path := filepath.Join(scripts.dir, filepath.FromSlash(script.Name))
+				e := s.run(t, path, script.Place)
+				consents := script.Rollback && strings.Contains(e.said, "hybridge rollback --accept")
+				asks = asks || consents
+				if e.Error != "" || !consents && (e.Exit != 0 || !strings.Contains(e.said, " 0 not done")) {
+					t.Fatalf("stage %d, %s: exit %d: %s\n%s", stages, script.Name, e.Exit, e.Error, e.said)
+				}
+			}
+			return asks
+		}
+		restored := func(by string) {
+			t.Helper()
+			if d := cmp.Diff(deeds(before), deeds(s.plan(t))); d != "" {
+				t.Fatalf("stage %d: %s did not restore what was there before:\n%s", stages, by, d)
+			}
+		}
+		all(scripts.scripts)
+		if all(scripts.undo) {
+			asking = append(asking, stages)
+		} else {
+			restored("the rollback scripts")
+			all(scripts.scripts)
+		}
+		run := s.takeUp(t, scripts.dir)
+		if run.Outcome != "complete" {
+			t.Errorf("stage %d: %+v", stages, run)
+		}
+		if _, err := s.deployed.Rollback(t.Context(), run.RunID, o, silent{}); err != nil {
+			t.Fatalf("stage %d: %v", stages, err)
+		}
+		restored("rollback")
+		scripts = written(t, s.deployed, before)
+		all(scripts.scripts)
+	}
+	if stages != 6 || !slices.Equal(asking, []int{0}) {
+		t.Errorf("%d stages; rollback needs consent in %v", stages, asking)
 	}
 }
 

@@ -221,6 +221,10 @@ func fromUTF16(text string) string {
 
 // within runs f. When ctx ends, within returns without stopping f.
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	if ctx.Err() != nil {
+		var zero T
+		return zero, context.Cause(ctx)
+	}
 	type outcome struct {
 		value T
 		err   error

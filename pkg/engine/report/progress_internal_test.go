@@ -26,6 +26,7 @@ func TestProgressBegins(t *testing.T) {
 			time.Sleep(silent / 2)
 			next(p)
 			time.Sleep(2 * silent)
+			synctest.Wait()
 			if b.String() != want {
 				t.Errorf("got %q, want %q", b.String(), want)
 			}
