@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
@@ -44,7 +45,7 @@ type stage struct {
 // in with a certificate of the lab.
 func raise(t *testing.T, o lab.Options) *stage {
 	t.Helper()
-	o.Dir, o.Users = t.TempDir(), 20
+	o.Dir, o.Users = t.TempDir(), cmp.Or(o.Users, 20)
 	l, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -317,7 +318,7 @@ func TestScriptsInTheHistory(t *testing.T) {
 	if _, err := s.deployed.Rollback(t.Context(), applied.RunID, o, silent{}); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(before, s.plan(t)); d != "" {
+	if d := gocmp.Diff(before, s.plan(t)); d != "" {
 		t.Errorf("rollback did not restore what was there before:\n%s", d)
 	}
 }
@@ -339,7 +340,7 @@ func TestRollbackOfScripts(t *testing.T) {
 	if _, err := s.deployed.Rollback(t.Context(), run.RunID, apply.Options{StateDir: s.state}, silent{}); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(before, s.plan(t)); d != "" {
+	if d := gocmp.Diff(before, s.plan(t)); d != "" {
 		t.Errorf("rollback did not restore what was there before:\n%s", d)
 	}
 	if again := s.takeUp(t, scripts.dir); again.UndoneBy == "" || again.RunID != run.RunID {
@@ -370,11 +371,11 @@ func TestRollbackScriptsAgainstTheLab(t *testing.T) {
 			all(scripts.undo, 0, "0 done", "-Preview")
 			first := scripts.undo[len(scripts.undo)-1:]
 			all(first, 1, "is not undone: see rollback")
-			if d := cmp.Diff(after, s.plan(t)); d != "" {
+			if d := gocmp.Diff(after, s.plan(t)); d != "" {
 				t.Errorf("a preview, or a script before its turn, changed something:\n%s", d)
 			}
 			all(scripts.undo, 0, " 0 not done")
-			if d := cmp.Diff(before, s.plan(t)); d != "" {
+			if d := gocmp.Diff(before, s.plan(t)); d != "" {
 				t.Errorf("the rollback scripts did not restore what was there before:\n%s", d)
 			}
 			all(scripts.undo, 0, "0 done")
@@ -400,7 +401,7 @@ func deeds(p change.Plan) (out []string) {
 // TestLeavingScriptsAgainstTheLab leaves hybrid by scripts alone, stage by stage: the scripts of each
 // are rolled back by theirs and by hybridge from their result file, and then run for good.
 func TestLeavingScriptsAgainstTheLab(t *testing.T) {
-	s := raise(t, lab.Options{Forests: 1})
+	s := raise(t, lab.Options{Forests: 1, Users: 4})
 	o := apply.Options{StateDir: s.state}
 	for _, c := range deployment.Consents() {
 		o.Accept = append(o.Accept, c.ID)
@@ -413,9 +414,11 @@ func TestLeavingScriptsAgainstTheLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.answers.Hybrid = &answers.Hybrid{State: answers.Leaving}
-	s.open(t, nil)
 	stages, asking := 0, []int(nil)
 	for ; stages < 20; stages++ {
+		s.state = t.TempDir() // the scripts may take away what another run made a moment ago
+		s.open(t, nil)
+		o.StateDir = s.state
 		before := s.plan(t)
 		if len(before.LeftOut) > 0 {
 			t.Fatalf("%+v", before.LeftOut)
@@ -439,7 +442,7 @@ func TestLeavingScriptsAgainstTheLab(t *testing.T) {
 		}
 		restored := func(by string) {
 			t.Helper()
-			if d := cmp.Diff(deeds(before), deeds(s.plan(t))); d != "" {
+			if d := gocmp.Diff(deeds(before), deeds(s.plan(t))); d != "" {
 				t.Fatalf("stage %d: %s did not restore what was there before:\n%s", stages, by, d)
 			}
 		}
@@ -452,10 +455,10 @@ func TestLeavingScriptsAgainstTheLab(t *testing.T) {
 		}
 		run := s.takeUp(t, scripts.dir)
 		if run.Outcome != "complete" {
-			t.Errorf("stage %d: %+v", stages, run)
+			t.Fatalf("stage %d: %+v", stages, run)
 		}
 		if _, err := s.deployed.Rollback(t.Context(), run.RunID, o, silent{}); err != nil {
-			t.Fatalf("stage %d: %v", stages, err)
+			t.Fatalf("stage %d, %s: %v\n%s", stages, run.RunID, err, deeds(before))
 		}
 		restored("rollback")
 		scripts = written(t, s.deployed, before)
@@ -508,7 +511,7 @@ Set-OrganizationConfig -EwsAllowedAppIDs ($c.EwsAllowedAppIDs + ',` + theirs + `
 	}
 	got := strings.Fields(typed(`(Get-OrganizationConfig -RetrieveEwsOperationAccessPolicy).EwsAllowedAppIDs
 @(Get-OrganizationRelationship).Count`))
-	if d := cmp.Diff([]string{before + "," + theirs, "1"}, got); d != "" {
+	if d := gocmp.Diff([]string{before + "," + theirs, "1"}, got); d != "" {
 		t.Errorf("allow list and relationships: %s\n%s", d, said)
 	}
 }

@@ -568,6 +568,9 @@ func (s *script) step(i int) []string {
 	lines = append(lines, "    if ((Compare-Change -Live $live) -and "+ask+") {")
 	lines = append(lines, "        Enter-Write")
 	for j, command := range c.Commands() {
+		if c.Action == change.Delete && keysAlone(k) {
+			command = addressedLive(k, c, command)
+		}
 		writing := w
 		indent := "        "
 		removal := j < len(c.Commands())-1
@@ -682,7 +685,12 @@ var wanted = sync.OnceValue(func() *regexp.Regexp {
 
 // recognized returns the condition by which a script recognizes the resource of a change.
 func (s *script) recognized(k *Kind, c change.Change) string {
-	if c.Action != change.Create && c.Action != change.Recreate {
+	properties := c.After
+	switch {
+	case c.Action == change.Create, c.Action == change.Recreate:
+	case c.Action == change.Delete && keysAlone(k):
+		properties = c.Before // what a rollback made again has another identity
+	default:
 		if c.Identity == "" {
 			return "$true"
 		}
@@ -702,13 +710,38 @@ func (s *script) recognized(k *Kind, c change.Change) string {
 	return wanted().ReplaceAllStringFunc(condition, func(part string) string {
 		m := wanted().FindStringSubmatch(part)
 		p := k.Properties[m[1]]
-		value := s.literal(c.After[m[1]])
+		value := s.literal(properties[m[1]])
 		if m[2] == "" {
 			return value
 		}
 		return fmt.Sprintf("(Test-Same -As %s -Want %s -Live (Read-Property $_ %s))",
 			p.Type.Script, value, exchange.Quote(cmp.Or(p.From, m[1])))
 	})
+}
+
+// keysAlone reports whether an object has nothing but its keys and an id that Graph chose, as a
+// consent has.
+func keysAlone(k *Kind) bool {
+	if k.System() != &MicrosoftGraph.Family {
+		return false
+	}
+	for _, p := range k.Properties {
+		if p.Write != change.Key {
+			return false
+		}
+	}
+	return len(k.Properties) > 0
+}
+
+// addressedLive returns a command that names the live object instead of the one that was planned.
+func addressedLive(k *Kind, c change.Change, command change.Command) change.Command {
+	command.Parameters = maps.Clone(command.Parameters)
+	for name, v := range command.Parameters {
+		if v == c.Identity {
+			command.Parameters[name] = expression("(Read-Property $Change.Live " + exchange.Quote(k.System().Script.Identity) + ")")
+		}
+	}
+	return command
 }
 
 // exit ends a change: it keeps the values that others refer to, and prints those that other scripts
