@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	selected = regexp.MustCompile(`go test ([^;\n]*?) -run '([^']*)'`)
+	selected = regexp.MustCompile(`go run ./test/run ([^;\n]*?) -run '([^']*)'`)
 	declared = regexp.MustCompile(`(?m)^func (Test\w*)\(`)
 )
 

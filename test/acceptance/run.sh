@@ -22,8 +22,7 @@ while IFS=$'\t' read -r issue what command; do
 	fi
 	began=$SECONDS
 	{ echo "\$ $command"; } >"$logs/$name.log"
-	if timeout --kill-after=1m 3h bash -euo pipefail -c "$command" </dev/null >>"$logs/$name.log" 2>&1 &&
-		! grep -q 'no tests to run\|^testing: warning' "$logs/$name.log"; then
+	if timeout --kill-after=1m 3h bash -euo pipefail -c "$command" </dev/null >>"$logs/$name.log" 2>&1; then
 		touch "$logs/$name.passed"
 		passed=$((passed + 1))
 		printf 'passed %5d s  %-3s %s\n' $((SECONDS - began)) "$issue" "$what"

@@ -1,4 +1,4 @@
-// Command run runs the whole test suite and says at the end in one line which tests were left out
+// Command run runs the whole test suite, or the packages that are named to it as ./PATH, and says at the end in one line which tests were left out
 // and why. Under CI=true it lists them, and each is a failure, because a skip that goes unnoticed
 // hides missing coverage.
 package main
@@ -23,7 +23,10 @@ type event struct {
 func main() {
 	// Nothing from the cache: it does not see the programs that tests build and the servers that they start.
 	args := append([]string{"test", "-json", "-count=1", "-timeout", "75m"}, os.Args[1:]...)
-	cmd := exec.Command("go", append(args, "./...")...)
+	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "./") }) {
+		args = append(args, "./...")
+	}
+	cmd := exec.Command("go", args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -49,6 +52,9 @@ func main() {
 	fmt.Printf("\n%d passed, %d failed, %d skipped\n", passed, failed, len(skipped))
 	switch {
 	case failed > 0 || err != nil:
+		os.Exit(1)
+	case passed == 0:
+		fmt.Println("error: no test ran")
 		os.Exit(1)
 	case len(skipped) > 0 && ci:
 		fmt.Println("error: CI=true and tests were left out")
