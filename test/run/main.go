@@ -1,6 +1,6 @@
-// Command run runs the whole test suite, or the packages that are named to it as ./PATH, and says at the end in one line which tests were left out
-// and why. Under CI=true it lists them, and each is a failure, because a skip that goes unnoticed
-// hides missing coverage.
+// Command run runs the whole test suite, or the packages that are named to it as ./PATH, and says at
+// the end in one line which tests were left out and why. Under CI=true it lists them, and each is a
+// failure, because a skip that goes unnoticed hides missing coverage. So is a run of no test.
 package main
 
 import (
