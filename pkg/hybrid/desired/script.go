@@ -735,10 +735,11 @@ func keysAlone(k *Kind) bool {
 
 // addressedLive returns a command that names the live object instead of the one that was planned.
 func addressedLive(k *Kind, c change.Change, command change.Command) change.Command {
+	id := "(Read-Property $Change.Live " + exchange.Quote(k.System().Script.Identity) + ")"
 	command.Parameters = maps.Clone(command.Parameters)
 	for name, v := range command.Parameters {
 		if v == c.Identity {
-			command.Parameters[name] = expression("(Read-Property $Change.Live " + exchange.Quote(k.System().Script.Identity) + ")")
+			command.Parameters[name] = expression(id)
 		}
 	}
 	return command

@@ -351,6 +351,28 @@ func TestScriptsAskForSecrets(t *testing.T) {
 	}
 }
 
+// A consent that a rollback made again has another id: the script that takes it back finds it by what
+// it grants.
+func TestScriptsFindConsents(t *testing.T) {
+	const principal, resource, role, id = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002",
+		"11111111-0000-4000-8000-000000000003", "_N9HeTJN8km2R_bNezwTfk4VEs"
+	p := change.Plan{Changes: []change.Change{{
+		ID: "entra/AppRoleAssignment/x", Target: "entra", Kind: "AppRoleAssignment", Name: "x", Identity: id, Action: change.Delete,
+		Before: change.Properties{"principalId": principal, "resourceId": resource, "appRoleId": role, "id": id},
+		Command: change.Command{Name: "DELETE /servicePrincipals/{id}/appRoleAssignments/{item}",
+			Parameters: map[string]any{"id": principal, "item": id}},
+	}}}
+	text := string(Scripts(p, nil)[0].Content)
+	for part, times := range map[string]int{
+		"'/appRoleAssignments/' + (Read-Property $Change.Live 'id'))": 1, id: 0,
+		"(Test-Same -As Guid -Want '" + resource + "' -Live (Read-Property $_ 'resourceId'))": 1,
+	} {
+		if got := strings.Count(text, part); got != times {
+			t.Errorf("%q stands there %d times, not %d:\n%s", part, got, times, text[strings.Index(text, "# ---- The changes"):])
+		}
+	}
+}
+
 // A script verifies the place of the plan.
 func TestSites(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
