@@ -156,7 +156,9 @@ func TestNotifyThatFails(t *testing.T) {
 	if err := d.Notify(ctx, report.About{}, seen(report.Fail)); err == nil || time.Since(begun) > 5*time.Second {
 		t.Errorf("after %v: %v", time.Since(begun), err)
 	}
+	a.mu.Lock()
 	a.hang = 0
+	a.mu.Unlock()
 
 	nowhere := notifying(t, a, io.Discard, answers.Receiver{Kind: "webhook", URL: "https://127.0.0.1:1/hook"})
 	if err := nowhere.Notify(t.Context(), report.About{}, seen(report.Fail)); err == nil ||

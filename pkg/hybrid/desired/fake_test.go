@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,6 +164,7 @@ func object(m map[string]any) exchange.Object {
 
 // tenant is the part of Microsoft Graph that the kinds use, in memory.
 type tenant struct {
+	mu      sync.Mutex
 	objects map[string][]map[string]any // by collection
 	n       int
 	calls   []string
@@ -207,6 +209,8 @@ func (t *tenant) Get(ctx context.Context, path string) (map[string]any, error) {
 }
 
 func (t *tenant) Do(_ context.Context, method, path string, body any) (map[string]any, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.calls = append(t.calls, method+" "+path)
 	path, query, _ := strings.Cut(path, "?")
 	parts := strings.Split(strings.Trim(path, "/"), "/")
