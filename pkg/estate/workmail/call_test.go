@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,16 +248,15 @@ func TestNotAnAddress(t *testing.T) {
 // answers returns a client of a server that gives one answer after another.
 func answers(t *testing.T, list ...func(http.ResponseWriter, *http.Request)) (*Client, func() int) {
 	t.Helper()
-	asked := 0
+	var asked atomic.Int32
 	w := connect(t, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			answer := list[min(asked, len(list)-1)]
-			asked++
-			answer(rw, r)
+			n := int(asked.Add(1))
+			list[min(n, len(list))-1](rw, r)
 		})
 	})
 	return w.client(t, func(o *Options) { o.Organization = "m-0123456789abcdef0123456789abcdef" }),
-		func() int { return asked }
+		func() int { return int(asked.Load()) }
 }
 
 func gives(status int, kind, body string, headers ...string) func(http.ResponseWriter, *http.Request) {
