@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -176,6 +177,13 @@ func (r *recorded) Read(p []byte) (int, error) {
 		r.record(string(p[:n]))
 	}
 	return n, err
+}
+
+// asked is what each host received.
+func (m *middle) asked() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.seen)
 }
 
 // got lists the hosts that received a text.

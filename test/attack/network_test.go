@@ -126,7 +126,7 @@ func TestRogueDirectoryServers(t *testing.T) {
 			if len(got) > 0 || r.Status == check.StatusPass || !strings.Contains(said(r), test.says) {
 				t.Errorf("the password went to %v: %v", got, said(r))
 			}
-			if test.security != "" && m.seen["ldap"] == "" {
+			if test.security != "" && m.asked()["ldap"] == "" {
 				t.Error("no domain controller was asked: this test sees nothing")
 			}
 		})
@@ -197,8 +197,8 @@ func TestRemotePowerShellLeadsElsewhere(t *testing.T) {
 			if !slices.Equal(got, want) || r.Status == check.StatusPass || !strings.Contains(said(r), test.says) {
 				t.Errorf("the password went to %v: %v", got, said(r))
 			}
-			if len(m.seen) != len(want) {
-				t.Errorf("asked: %v", m.seen)
+			if len(m.asked()) != len(want) {
+				t.Errorf("asked: %v", m.asked())
 			}
 			if redirected := strings.Contains(strings.Join(v.said, "\n"), "ex2.contoso.test"); len(
 				test.reaches) > 0 && !redirected {
@@ -238,13 +238,13 @@ func TestRemotePowerShellOverHTTP(t *testing.T) {
 			v.answers.Forests[0].Exchange.Credential = answers.Credential{Kind: answers.CredentialKerberos,
 				User: userName + "@" + realmName, Password: "env:HYBRIDGE_TEST_SECRET", Krb5Config: kdc.config(t)}
 			r := v.check(t, "access.onprem-read")
-			if domain.issued == 0 || len(m.seen) != 1 || m.seen["ex1.contoso.test"] == "" {
-				t.Errorf("%d tickets, asked: %v", domain.issued, m.seen)
+			if domain.issued == 0 || len(m.asked()) != 1 || m.asked()["ex1.contoso.test"] == "" {
+				t.Errorf("%d tickets, asked: %v", domain.issued, m.asked())
 			}
 			if got := m.got(password); len(got) > 0 || r.Status == check.StatusPass {
 				t.Errorf("the password went to %v: %v", got, said(r))
 			}
-			if strings.Contains(m.seen["ex1.contoso.test"], "Basic ") {
+			if strings.Contains(m.asked()["ex1.contoso.test"], "Basic ") {
 				t.Error("Basic over plain http")
 			}
 		})
@@ -290,7 +290,7 @@ func TestForgedKDCInTheDirectoryBind(t *testing.T) {
 			Bind: answers.Credential{Kind: answers.CredentialKerberos, User: userName + "@" + realmName,
 				Password: "env:HYBRIDGE_TEST_SECRET", Krb5Config: kdc.config(t)}}
 		r := v.check(t, "directory.reachable")
-		if domain.issued != 1 || !strings.Contains(m.seen["dc1.contoso.test"], "GSSAPI") || len(m.got(password)) > 0 {
+		if domain.issued != 1 || !strings.Contains(m.asked()["dc1.contoso.test"], "GSSAPI") || len(m.got(password)) > 0 {
 			t.Errorf("%d tickets, %s", domain.issued, said(r))
 		}
 	})

@@ -86,7 +86,9 @@ func TestThousandPairs(t *testing.T) {
 		d.answers.Tests.Pairs = append(d.answers.Tests.Pairs, answers.Pair{From: here[i/100], To: moved[i%len(moved)]},
 			answers.Pair{From: moved[i/100], To: here[i%len(here)]})
 	}
+	asked.mu.Lock()
 	clear(asked.count)
+	asked.mu.Unlock()
 	before, start := l.Runs(), time.Now()
 	r, err := d.Test(t.Context(), TestOptions{}, quiet)
 	took := time.Since(start)
@@ -99,6 +101,8 @@ func TestThousandPairs(t *testing.T) {
 		}
 		t.Fatal(err, r.Summary)
 	}
+	asked.mu.Lock()
+	defer asked.mu.Unlock()
 	total := 0
 	for _, n := range asked.count {
 		total += n

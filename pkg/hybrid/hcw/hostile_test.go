@@ -62,7 +62,7 @@ func TestBombs(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = Log{Runs: []Run{run}}.Newest()
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > 2*time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			runtime.GC()

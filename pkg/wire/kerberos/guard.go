@@ -27,6 +27,8 @@ type Guard struct {
 	realm    string
 	centers  *config.Config // as it was: where the centers are
 
+	asking sync.Mutex // of centers: gokrb5 shuffles its lists in place
+
 	mu   sync.Mutex
 	busy int   // calls of Work that have not ended
 	next int   // center to ask
@@ -46,6 +48,7 @@ func NewGuard(cfg *config.Config, realm string) (*Guard, error) {
 	before.Realms = slices.Clone(cfg.Realms)
 	g := &Guard{listener: listener, realm: realm, centers: &before}
 	cfg.Realms = slices.DeleteFunc(slices.Clone(cfg.Realms), func(r config.Realm) bool { return r.Realm == realm })
+	// Its goroutine that renews tickets shuffles the list beside a running request. All entries are the same.
 	here := slices.Repeat([]string{listener.Addr().String()}, guardTries)
 	cfg.Realms = append(cfg.Realms, config.Realm{Realm: realm, KDC: here})
 	cfg.LibDefaults.UDPPreferenceLimit = 1 // by TCP alone
@@ -117,7 +120,9 @@ func (g *Guard) relay(conn net.Conn) (err error) {
 	if err != nil {
 		return err
 	}
+	g.asking.Lock()
 	_, centers, err := g.centers.GetKDCs(g.realm, true)
+	g.asking.Unlock()
 	if err != nil {
 		return err
 	}
