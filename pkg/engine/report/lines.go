@@ -61,7 +61,11 @@ func newPage(s Style) *page {
 	return &page{Style: s, cut: cut}
 }
 
-func (p *page) add(line string) { p.lines = append(p.lines, strings.TrimRight(line, " ")) }
+// add adds a line. Its text was sanitized before it was broken into lines: a break within a word
+// may have put a command at the start.
+func (p *page) add(line string) {
+	p.lines = append(p.lines, withoutCommands(strings.TrimRight(line, " ")))
+}
 
 // say renders a text in the reader's language.
 func (s Style) say(t msg.Text) string {

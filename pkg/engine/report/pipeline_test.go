@@ -14,12 +14,16 @@ import (
 // In a pipeline, the output of a job is searched for commands. A server's text is none, in any
 // format, wherever a line is broken.
 func TestServerTextIsNoPipelineCommand(t *testing.T) {
-	commands := regexp.MustCompile(`(?m)##[A-Za-z]*\[|^\s*::[A-Za-z-]+(?:\s[^\n]*?)?::`)
+	commands := regexp.MustCompile(`(?m)##[A-Za-z]*\[|^[\s\p{Z}]*::[A-Za-z-]+(?:\s[^\n]*?)?::`)
 	attacks := []string{
 		"##vso[task.setvariable variable=PATH]/tmp/evil", "a relationship ##vso[task.complete result=Succeeded;]done",
 		"##[error]forged", "##teamcity[buildStatus text='ok']", "::add-mask::relationship",
 		"::set-output name=x::y", "a\n  ::error file=a,line=1::forged", "###vso[task.x]y",
 		strings.Repeat("word ", 30) + "::stop-commands::token " + strings.Repeat("word ", 30) + "::warning::w",
+		// The runner drops all blanks at the start of a line, not those of ASCII alone.
+		"\u00a0::add-mask::relationship", "a\n\u3000::add-mask::relationship",
+		// No blank is before these. The line breaks there nevertheless.
+		strings.Repeat("\u4e2d::add-mask::x", 30), longWords("::add-mask::x", 120),
 	}
 	for _, attack := range attacks {
 		said := msg.Plain(attack)
@@ -56,4 +60,13 @@ func TestServerTextIsNoPipelineCommand(t *testing.T) {
 			t.Errorf("%q became %q", plain, got)
 		}
 	}
+}
+
+// longWords are words that are wider than a line, each with a command at another column.
+func longWords(command string, widest int) string {
+	var words []string
+	for n := range widest {
+		words = append(words, strings.Repeat("x", n)+command+strings.Repeat("y", widest))
+	}
+	return strings.Join(words, " ")
 }

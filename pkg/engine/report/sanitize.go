@@ -42,9 +42,9 @@ func Sanitize(s string) string {
 // command is what CI services look for in the output of a job: ##vso[...] (Azure Pipelines) and
 // ##[...] anywhere in a line, ##teamcity[...], and ::name ...:: (GitHub) at the start of a line. A
 // server's text could set variables of the pipeline, or hide a line. Text may be wrapped: a blank
-// is taken for the start of a line.
+// is taken for the start of a line. GitHub drops every blank of Unicode there.
 var command = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`##[A-Za-z]*\[|(?:^|\s)::[A-Za-z-]+(?:\s[^\n]*?)?::`)
+	return regexp.MustCompile(`##[A-Za-z]*\[|(?:^|[\s\p{Z}])::[A-Za-z-]+(?:\s[^\n]*?)?::`)
 })
 
 // withoutCommands writes the first mark of a command as an escape, which JSON reads as the mark.
