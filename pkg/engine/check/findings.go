@@ -4,8 +4,9 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strings"
-	"unicode/utf8"
+	"sync"
 )
 
 // Finding is one wrong value of one object: a finding of a check in the form that a spreadsheet or
@@ -49,8 +50,14 @@ func WriteCSV(w io.Writer, findings []Finding) error {
 	return table.WriteAll(rows)
 }
 
-// cell puts an apostrophe in front of what a spreadsheet takes for a formula. A line break would
-// begin a row in programs that read CSV line by line.
+// formula is what a spreadsheet takes for one: at the start of a cell. Where a comma is the decimal
+// mark, a semicolon begins a cell too.
+var formula = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("(^|;)([ \u00a0\u3000]*[-=+@\uff1d\uff0b\uff0d\uff20])")
+})
+
+// cell puts an apostrophe in front of a formula. A line break would begin a row in programs that
+// read CSV line by line.
 func cell(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -58,12 +65,7 @@ func cell(s string) string {
 		}
 		return r
 	}, s)
-	const formulas = "=+-@\uff1d\uff0b\uff0d\uff20"
-	begin, _ := utf8.DecodeRuneInString(strings.TrimLeft(s, " \u00a0\u3000"))
-	if strings.ContainsRune(formulas, begin) {
-		return "'" + s
-	}
-	return s
+	return formula().ReplaceAllString(s, "$1'$2")
 }
 
 // WriteJSONLines writes one finding per line.

@@ -38,6 +38,21 @@ func TestWriteCSV(t *testing.T) {
 	}
 }
 
+// Where a comma is the decimal mark, spreadsheets break lines at semicolons, and some at both marks.
+func TestNoFormulaBehindASemicolon(t *testing.T) {
+	for value, want := range map[string]string{"a;=cmd|' /C calc'!A0;b": "a;'=cmd|' /C calc'!A0;b", "a; \u00a0@x": "a;' \u00a0@x",
+		"x;y;-1": "x;y;'-1", ";;+1": ";;'+1", "smtp:a@b;c=d": "smtp:a@b;c=d", "=a;=b": "'=a;'=b"} {
+		var b bytes.Buffer
+		if err := WriteCSV(&b, []Finding{{Forest: "contoso", DN: "CN=x", Attribute: "mail", Value: value}}); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(&b).ReadAll()
+		if err != nil || len(rows) != 2 || rows[1][3] != want {
+			t.Errorf("%q became %q, want %q (%v)", value, rows[1][3], want, err)
+		}
+	}
+}
+
 func TestWriteJSONLines(t *testing.T) {
 	want := Finding{Forest: "contoso", DN: "CN=x", Attribute: "mail", Value: "=1\n", Rule: "a.b", Suggestion: "c"}
 	var b bytes.Buffer
