@@ -20,6 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
 
 // otherServers are the Mailbox servers of a forest that the session is not connected to. Each gets a
@@ -53,6 +54,11 @@ func (d *Deployment) otherServers(f *forest, side *fact.Side) func(context.Conte
 			a.Exchange.URL = address.String()
 			out = append(out, freebusy.Server{Name: host, Read: func(ctx context.Context, c exchange.Command) (
 				[]exchange.Object, error) {
+				if !mayHavePassword(f.answers, own, host) {
+					return nil, fmt.Errorf("%s: Exchange lists the server %s, which is neither of the owner of %s nor in "+
+						"the domain of the forest (directory.domain): no password is sent there: %w", a.Name,
+						link.Line(host), own.Hostname(), link.ErrUntrusted)
+				}
 				s, err := d.openRemote(ctx, a)
 				if err != nil {
 					return nil, err
@@ -63,6 +69,19 @@ func (d *Deployment) otherServers(f *forest, side *fact.Side) func(context.Conte
 		}
 		return out, nil
 	}
+}
+
+// mayHavePassword reports whether a host that Exchange lists may have the password of the forest's
+// account. Who may change one server object in the directory names the host. Kerberos needs no such
+// rule: it has no ticket for a stranger.
+func mayHavePassword(a answers.Forest, own *url.URL, host string) bool {
+	if kind := a.Exchange.Credential.Kind; own.Scheme != "https" || kind != answers.CredentialBasic &&
+		kind != answers.CredentialPassword {
+		return true
+	}
+	domain := strings.ToLower(strings.Trim(a.Directory.Domain, "."))
+	return psrp.SameOwner(host, own.Hostname()) ||
+		domain != "" && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), "."+domain)
 }
 
 // moving tries the forest's migration endpoints in Exchange Online. An account that only reads lacks

@@ -237,16 +237,16 @@ func (c *carrier) redirect(location string) (*url.URL, error) {
 	if next.Scheme != "https" {
 		return nil, fmt.Errorf("redirected from https to http at %s", link.Line(next.Host))
 	}
-	if from, to := c.url.Hostname(), next.Hostname(); !strings.EqualFold(from, to) && !sameDomain(from, to) {
+	if from, to := c.url.Hostname(), next.Hostname(); !strings.EqualFold(from, to) && !SameOwner(from, to) {
 		return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right",
 			link.Line(next.Host))
 	}
 	return next, nil
 }
 
-// sameDomain reports whether two hosts belong to one owner: the same name below a public suffix
+// SameOwner reports whether two hosts belong to one owner: the same name below a public suffix
 // (co.uk, com).
-func sameDomain(a, b string) bool {
+func SameOwner(a, b string) bool {
 	if net.ParseIP(a) != nil || net.ParseIP(b) != nil {
 		return false
 	}
