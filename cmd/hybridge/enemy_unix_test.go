@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A pipe in a shared folder that others can write to is not written to: they prepared it to read.
@@ -21,5 +23,63 @@ func TestPipeOfAnEnemy(t *testing.T) {
 	}
 	if _, err := newOutputFile(path); err == nil || !strings.Contains(err.Error(), "other accounts may write") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A log is added to a file. One that another account put into a shared folder gets nothing: a link to
+// a file of ours, a pipe without a reader, an own file to read along.
+func TestLogOfAnEnemy(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make the files of another account")
+	}
+	dir := t.TempDir()
+	victim := filepath.Join(dir, "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := func(path string) string {
+		var out, complaint bytes.Buffer
+		done := make(chan int, 1)
+		go func() {
+			done <- run([]string{"version", "--log-level", "debug", "--log-file", path}, streams{In: strings.NewReader(""),
+				Out: &out, Err: &complaint, Env: func(string) string { return "" }}, nil)
+		}()
+		select {
+		case code := <-done:
+			if (code == exitUsage) != (complaint.Len() > 0) {
+				t.Errorf("%s: exit %d, %s", path, code, &complaint)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: it waits", path)
+		}
+		return complaint.String()
+	}
+	for name, put := range map[string]func(string) error{
+		"link": func(path string) error { return os.Symlink(victim, path) },
+		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o666) },
+		"file": func(path string) error { return os.WriteFile(path, nil, 0o666) }, //nolint:gosec // the attack
+	} {
+		path := filepath.Join(dir, name)
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Lchown(path, 65534, -1); err != nil {
+			t.Skip(err)
+		}
+		if said := log(path); !strings.Contains(said, "another account") {
+			t.Errorf("%s: %q", name, said)
+		}
+	}
+	if data, _ := os.ReadFile(victim); string(data) != "mine" {
+		t.Errorf("the file behind the link holds %q", data)
+	}
+	own := filepath.Join(dir, "own")
+	if err := os.Symlink(victim, own); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "new"), victim, own, "/dev/null"} {
+		if said := log(path); said != "" {
+			t.Errorf("%s: %s", path, said)
+		}
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 )
 
 // levelTrace shows the bodies of remote calls too (link.LevelTrace, which this floor does not
@@ -29,7 +31,7 @@ func (t *task) logger() (*slog.Logger, error) {
 	}
 	w := t.Err
 	if t.logFile != "" {
-		f, err := os.OpenFile(t.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		f, err := openLog(t.logFile)
 		if err != nil {
 			return nil, usage("--log-file: %w", err)
 		}
@@ -37,6 +39,22 @@ func (t *task) logger() (*slog.Logger, error) {
 		w = f
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})), nil
+}
+
+// openLog opens a log to add to it. In a shared folder, another account may have put a link, a pipe
+// or a file of its own there: the log would go to another file of ours, wait for a reader, or be read
+// along. A link as /dev/stderr and what it leads to are root's or ours.
+func openLog(path string) (*os.File, error) {
+	for _, look := range []func(string) (fs.FileInfo, error){os.Lstat, os.Stat} {
+		info, err := look(path)
+		if err != nil || info.Mode()&fs.ModeDevice != 0 {
+			continue
+		}
+		if err := apply.Owned(path, info); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 }
 
 var secretWords = []string{
