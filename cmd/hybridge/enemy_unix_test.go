@@ -83,3 +83,50 @@ func TestLogOfAnEnemy(t *testing.T) {
 		}
 	}
 }
+
+// Between the look at a path and its opening, another account may put a link to a file of ours in the
+// place of a device. The beginning of that file would be overwritten.
+func TestDeviceThatBecomesAFile(t *testing.T) {
+	dir := t.TempDir()
+	path, victim := filepath.Join(dir, "plan.json"), filepath.Join(dir, "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put := func(target string) {
+		next := filepath.Join(dir, "next")
+		if err := os.Symlink(target, next); err == nil {
+			_ = os.Rename(next, path)
+		}
+	}
+	put("/dev/null")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				put(victim)
+				put("/dev/null")
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	for range 3000 {
+		f, err := newOutputFile(path)
+		if err != nil {
+			continue
+		}
+		if f.path != "" { // it was the file: it would be replaced
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+			continue
+		}
+		_, _ = f.WriteString("plan")
+		_ = f.commit()
+	}
+	if data, _ := os.ReadFile(victim); string(data) != "mine" {
+		t.Errorf("the file holds %q", data)
+	}
+}

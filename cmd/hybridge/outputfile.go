@@ -45,7 +45,15 @@ func newOutputFile(path string) (*outputFile, error) {
 			}
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		return &outputFile{File: f}, err
+		if err != nil {
+			return nil, err
+		}
+		// Another account may have put something else there since: the beginning of a file of ours.
+		if now, err := f.Stat(); err != nil || !os.SameFile(info, now) {
+			_ = f.Close()
+			return nil, fmt.Errorf("%s is no longer what it was a moment ago", path)
+		}
+		return &outputFile{File: f}, nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if cause := new(fs.PathError); errors.As(err, &cause) {
