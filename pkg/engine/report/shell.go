@@ -9,6 +9,10 @@ import (
 // system need it.
 func ShellWord(word string) string { return shellWord(word, runtime.GOOS == "windows") }
 
+// singleQuotes doubles what PowerShell takes for a single quote.
+var singleQuotes = strings.NewReplacer("'", "''", "\u2018", "\u2018\u2018", "\u2019", "\u2019\u2019",
+	"\u201a", "\u201a\u201a", "\u201b", "\u201b\u201b")
+
 func shellWord(word string, windows bool) string {
 	plain := "-_./:=+@%,"
 	if windows {
@@ -23,8 +27,8 @@ func shellWord(word string, windows bool) string {
 	switch {
 	case !windows:
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	case strings.ContainsAny(word, "$`\""): // PowerShell alone can quote these
-		return "'" + strings.ReplaceAll(word, "'", "''") + "'"
+	case strings.ContainsAny(word, "$`\"\u201c\u201d\u201e"): // PowerShell alone can quote these
+		return "'" + singleQuotes.Replace(word) + "'"
 	}
 	// Both shells take double quotes. A backslash before the closing one would escape it.
 	bare := strings.TrimRight(word, `\`)

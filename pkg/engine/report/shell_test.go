@@ -14,6 +14,11 @@ func TestShellWord(t *testing.T) {
 		{"100%", "100%", `"100%"`},
 		{"a&b", "'a&b'", `"a&b"`},
 		{"it's $5", `'it'\''s $5'`, "'it''s $5'"},
+		// PowerShell takes typographic quotes for quotes.
+		{"a \u201d;calc;\u201c b", "'a \u201d;calc;\u201c b'", "'a \u201d;calc;\u201c b'"},
+		{"a \u201e;calc;\u2019", "'a \u201e;calc;\u2019'", "'a \u201e;calc;\u2019\u2019'"},
+		{"it\u2019s $5", "'it\u2019s $5'", "'it\u2019\u2019s $5'"},
+		{"it\u2019s here", "'it\u2019s here'", "\"it\u2019s here\""},
 		{"two\x1blines", `'two\u001blines'`, `"two\u001blines"`},
 	} {
 		if got := shellWord(test.word, false); got != test.unix {
