@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // PowerShell renders the command as text that runs it in an Exchange Management Shell, one
@@ -125,8 +126,8 @@ func Literal(v any, other func(v any) (text string, ok bool)) string {
 }
 
 // Quote renders text as a PowerShell literal: in single quotes, with every character that
-// PowerShell takes for a single quote doubled. Control, line-separating and invisible formatting
-// characters would make a script read otherwise than it runs, so they are written as [char] codes.
+// PowerShell takes for a single quote doubled. Control, line-separating and invisible characters
+// would make a script read otherwise than it runs, so they are written as [char] codes.
 func Quote(s string) string {
 	var out []string
 	var run strings.Builder
@@ -141,7 +142,7 @@ func Quote(s string) string {
 		case r == '\'' || r >= '\u2018' && r <= '\u201b':
 			run.WriteRune(r)
 			run.WriteRune(r)
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
+		case unicode.IsControl(r) || link.Invisible(r) || r == '\u2028' || r == '\u2029':
 			flush()
 			for _, unit := range utf16.Encode([]rune{r}) {
 				out = append(out, fmt.Sprintf("[char]%d", unit))

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
@@ -151,7 +152,7 @@ func unquote(s string) (string, error) {
 
 func TestQuote(t *testing.T) {
 	nasty := rapid.SampledFrom([]rune{'\'', '‘', '’', '‚', '‛', '"', '“', '$', '`', '(', ')', ';', '\n', '\r', 0, 0x1b,
-		0x202e, 0x2028, 'a', '@', '#', 'ü', '𝒳', 0xe0041})
+		0x202e, 0x2028, 0x3164, 0x034f, 0xfe0f, 0x2800, 'a', '@', '#', 'ü', '𝒳', 0xe0041})
 	text := rapid.OneOf(rapid.String(), rapid.StringOf(nasty))
 	rapid.Check(t, func(t *rapid.T) {
 		s := text.Draw(t, "s")
@@ -164,7 +165,7 @@ func TestQuote(t *testing.T) {
 			t.Fatalf("%q renders as %s, which reads as %q", s, q, got)
 		}
 		for _, r := range q {
-			if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			if unicode.IsControl(r) || link.Invisible(r) {
 				t.Fatalf("%q renders with %U in it", s, r)
 			}
 		}

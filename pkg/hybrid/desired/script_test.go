@@ -219,7 +219,7 @@ func TestScriptIsInert(t *testing.T) {
 			t.Errorf("%q is not in:\n%s", part, text)
 		}
 	}
-	if strings.Contains(text, "\U000E0041") || !strings.HasPrefix(text, "\ufeff") {
+	if strings.ContainsAny(text, "\U000E0041\u3164") || !strings.HasPrefix(text, "\ufeff") {
 		t.Error("an invisible character, or no byte order mark")
 	}
 	if _, after, _ := strings.Cut(text, "#>"); !strings.HasPrefix(after, "\r\n[CmdletBinding(") {
@@ -229,7 +229,7 @@ func TestScriptIsInert(t *testing.T) {
 
 // evilPlan returns a plan whose names try to be statements.
 func evilPlan() change.Plan {
-	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)\U000E0041"
+	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)\U000E0041\u3164"
 	return change.Plan{Digest: "f\nRemove-Item #>", Changes: []change.Change{{
 		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil,
 		Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
