@@ -73,6 +73,7 @@ func (t *task) writeFindings(findings []check.Finding, o checkOptions) error {
 	if o.fixScript == "" {
 		return nil
 	}
+	t.warnOfShared(o.fixScript)
 	if err := os.MkdirAll(o.fixScript, 0o700); err != nil {
 		return fmt.Errorf("write the scripts: %w", err)
 	}

@@ -154,6 +154,19 @@ func TestFindingsFiles(t *testing.T) {
 		bytes.Count(fix, []byte("\nEdit-Value ")) != bytes.Count(undo, []byte("\nEdit-Value ")) {
 		t.Errorf("fix:\n%s\nundo:\n%s", fix, undo)
 	}
+	// Who can write to the folder can change what a script does.
+	if runtime.GOOS != "windows" {
+		if strings.Contains(got.errout, "can change what they do") {
+			t.Error(got.errout)
+		}
+		if err := os.Chmod(repair, 0o777); err != nil { //nolint:gosec // the attack
+			t.Fatal(err)
+		}
+		if got := hybridge("", "check", "--only", "directory.*", "--fix-script", repair); !strings.Contains(got.errout,
+			"can change what they do") {
+			t.Errorf("a folder that others can write to: %s", got.errout)
+		}
+	}
 	// A finding that is acknowledged is not listed for repair.
 	got = hybridge("\nchecks: [{id: directory.upn-matches-primary, reason: r, owner: o, expires: 2099-12-31}]\n",
 		"check", "--only", "directory.upn-matches-primary", "--findings", table)

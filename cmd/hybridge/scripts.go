@@ -42,12 +42,7 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions
 		}
 		sets[role] = append(sets[role], script)
 	}
-	if info, err := os.Stat(dir); err == nil {
-		if err := apply.Private(dir, info); err != nil {
-			t.obs.Observe(observe.Warning{Text: "who can write to the folder of the scripts can change what they do: " +
-				err.Error()})
-		}
-	}
+	t.warnOfShared(dir)
 	dirs := []string{dir}
 	for role := range sets {
 		if role != "" {
@@ -72,6 +67,18 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions
 	t.note("run them in the order of their names: %s says how; the folder %s has a script for each that undoes it",
 		deployment.RunbookFile, deployment.RollbackFolder)
 	return nil
+}
+
+// warnOfShared warns of a folder for scripts that others can write to.
+func (t *task) warnOfShared(dir string) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return // it is made later
+	}
+	if err := apply.Private(dir, info); err != nil {
+		t.obs.Observe(observe.Warning{Text: "who can write to the folder of the scripts can change what they do: " +
+			err.Error()})
+	}
 }
 
 // clearScripts refuses folders with scripts of another plan: a person would run them with the new
