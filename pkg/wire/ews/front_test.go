@@ -104,9 +104,10 @@ func TestFront(t *testing.T) {
 			says: ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			asked := ""
+			asked, times := "", 0
 			srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				asked = r.Header.Get("Authorization")
+				times++
 				for k, v := range tt.header {
 					w.Header()[k] = []string{v}
 				}
@@ -121,8 +122,8 @@ func TestFront(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if asked != "Bearer" {
-				t.Errorf("asked with %q", asked)
+			if asked != "Bearer" || times != 1 {
+				t.Errorf("asked %d times, with %q", times, asked)
 			}
 			worst, _ := finding.Worst(f.Judge(isCloud))
 			text := ""
