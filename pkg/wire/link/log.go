@@ -147,14 +147,15 @@ var (
 	// plainFields are the fields of a token request that may be shown.
 	plainFields = []string{"grant_type", "client_id", "scope", "resource", "client_assertion_type", "response_type"}
 
-	// Compiled when needed: few runs write such a log.
+	// Compiled when needed: few runs write such a log. The end of a text ends a secret too: of a long
+	// body, the log has the beginning.
 	secretMembers = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)("(?:key|[^"]*(?:token|secret|secrettext|password|assertion|passphrase|` +
-			`device_code|privatekey))"\s*:\s*)"(?:[^"\\]|\\.)*"`)
+			`device_code|privatekey))"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?$)`)
 	})
 	secretElements = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)(<(?:[a-z0-9]+:)?(?:[a-z]*password|[a-z]*token|[a-z]*secret|ss|` +
-			`ciphervalue|signaturevalue)(?:\s[^>]*)?>)[^<]*<`)
+			`ciphervalue|signaturevalue)(?:\s[^>]*)?>)[^<]*(<|$)`)
 	})
 	bareTokens = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}`)
@@ -184,7 +185,7 @@ func Redact(contentType string, body []byte) string {
 		return "(not text)"
 	}
 	text = secretMembers().ReplaceAllString(text, `${1}"`+redacted+`"`)
-	text = secretElements().ReplaceAllString(text, `${1}`+redacted+`<`)
+	text = secretElements().ReplaceAllString(text, `${1}`+redacted+`${2}`)
 	text = bareTokens().ReplaceAllString(text, redacted)
 	return strings.Join(strings.Fields(Printable(text)), " ")
 }

@@ -80,6 +80,10 @@ func TestRedact(t *testing.T) {
 		{"text/xml", `<SS N="p">AQI=</SS><S N="q">plain</S>`, `<SS N="p">REDACTED</SS><S N="q">plain</S>`},
 		{"text/xml", `<wsse:BinarySecurityToken>a</wsse:BinarySecurityToken>`,
 			`<wsse:BinarySecurityToken>REDACTED</wsse:BinarySecurityToken>`},
+		// A log shows the beginning of a body, which may end within a secret.
+		{"application/json", `{"x": 1, "EwsPassword": "hun`, `{"x": 1, "EwsPassword": "REDACTED"`},
+		{"application/json", `{"secret":"hun\`, `{"secret":"REDACTED"`},
+		{"text/xml", "<m:Name>n</m:Name><t:Password>hun", "<m:Name>n</m:Name><t:Password>REDACTED"},
 		{"text/html", "<p>a\x1b[31m\n b</p>", "<p>a [31m b</p>"},
 		{"application/octet-stream", "\x00\x01", "(not text)"},
 		{"application/x-www-form-urlencoded", "scope=s&code=a", "code=REDACTED&scope=s"},
