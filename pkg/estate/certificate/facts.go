@@ -134,6 +134,28 @@ func NameAndIssuer(c *x509.Certificate) string {
 	return strings.ToLower(c.Subject.CommonName + " of " + Issuer(c))
 }
 
+// VerifyRevocations checks that the leaf's issuer signed a list of revoked certificates, and that the
+// list holds at a moment. Authorities publish lists over plain http: who is on the way can send
+// another one, or an old one. Errors wrap link.ErrUntrusted.
+func VerifyRevocations(b Bundle, list *x509.RevocationList, roots *x509.CertPool, now time.Time) error {
+	issuer, _ := issuerOf(b.Leaf, b.Chain)
+	if issuer == nil { // it may be a root, which no server sends
+		chains, err := b.Leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now,
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		if err != nil || len(chains[0]) < 2 {
+			return fmt.Errorf("%w: the certificate of its signer, %s, is not known", link.ErrUntrusted, Issuer(b.Leaf))
+		}
+		issuer = chains[0][1]
+	}
+	switch {
+	case list.CheckSignatureFrom(issuer) != nil:
+		return fmt.Errorf("%w: %s did not sign it", link.ErrUntrusted, Issuer(b.Leaf))
+	case now.After(list.NextUpdate):
+		return fmt.Errorf("%w: it held until %s", link.ErrUntrusted, list.NextUpdate.UTC().Format(time.DateOnly))
+	}
+	return nil
+}
+
 // Verify checks that a certificate leads to one of the roots (the system's when nil) at a moment
 // and, unless host is empty, that it covers the host. Errors wrap link.ErrUntrusted and say which
 // part failed.

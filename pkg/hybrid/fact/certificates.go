@@ -27,7 +27,7 @@ func itself[T any](_ context.Context, v T) (T, error) { return v, nil }
 const maxRevocations = 64 << 20
 
 // RevocationLists are the lists of revoked certificates that authorities publish, by address. The
-// signature is not verified: the caller has the issuer.
+// signature is not verified: the caller has the issuer (certificate.VerifyRevocations).
 var RevocationLists = FromNetwork(HTTP, "GET {key} (revocation list)",
 	func(ctx context.Context, s *Side, address string) (*x509.RevocationList, error) {
 		return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (*x509.RevocationList, error) {

@@ -334,6 +334,11 @@ var storeChecks = []Check{
 						continue // LDAP, which only machines of its domain read
 					}
 					list, err := fact.RevocationLists.In(ctx, in.Network, address)
+					if err == nil {
+						if err = certificate.VerifyRevocations(c.Bundle, list, in.Roots, in.Now()); err != nil {
+							err = fmt.Errorf("%s: %w", address, err)
+						}
+					}
 					if err != nil {
 						blind = append(blind, err)
 						continue

@@ -2,6 +2,7 @@ package prereq
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"maps"
@@ -414,22 +415,26 @@ func TestUpkeepDisorders(t *testing.T) {
 	}
 }
 
-// A certificate on the list of its authority fails; a list that cannot be read is unknown.
+// A certificate on the list of its authority fails. A list that cannot be read is unknown, and so is
+// one that somebody else signed, or that is out of date: it comes by plain http.
 func TestRevocation(t *testing.T) {
 	for name, test := range map[string]struct {
-		list *x509.RevocationList
-		err  error
-		want []string
+		revoked  int64
+		stranger bool // signs the list
+		held     time.Time
+		err      error
+		want     []string
 	}{
-		"not revoked": {&x509.RevocationList{RevokedCertificateEntries: []x509.RevocationListEntry{
-			{SerialNumber: big.NewInt(77)}}}, nil, nil},
-		"revoked": {&x509.RevocationList{RevokedCertificateEntries: []x509.RevocationListEntry{
-			{SerialNumber: big.NewInt(2)}}}, nil, []string{"fail certificates.revocation contoso"}},
-		"not read": {nil, link.ErrUnreachable, []string{"error certificates.revocation contoso"}},
+		"not revoked":         {revoked: 77},
+		"revoked":             {revoked: 2, want: []string{"fail certificates.revocation contoso"}},
+		"not read":            {err: link.ErrUnreachable, want: []string{"error certificates.revocation contoso"}},
+		"forged: not revoked": {revoked: 77, stranger: true, want: []string{"error certificates.revocation contoso"}},
+		"forged: revoked":     {revoked: 2, stranger: true, want: []string{"error certificates.revocation contoso"}},
+		"from before":         {revoked: 77, held: today.AddDate(0, 0, -1), want: []string{"error certificates.revocation contoso"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, ca := healthy(t)
-			key := newKey(t)
+			key, signer := newKey(t), ca
 			listed := sign(t, &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: today.AddDate(0, 0, -100),
 				NotAfter: today.AddDate(0, 0, 100), DNSNames: []string{"mail.contoso.com", "autodiscover.contoso.com"},
 				Subject:               ca.issue(t, leaf{cn: "mail.contoso.com"}).Leaf.Subject,
@@ -438,8 +443,28 @@ func TestRevocation(t *testing.T) {
 			fact.CertificateFile.Seed(f.Forests[0], b, nil)
 			fact.MailServers.Seed(f.Network, "mail.contoso.com", served(b), nil)
 			fact.MailDoors.Seed(f.Forests[0], []fact.MailDoor{{Server: "EX1", Mail: served(b)}}, nil)
-			fact.RevocationLists.SeedAll(f.Network,
-				func(string) (*x509.RevocationList, error) { return test.list, test.err })
+			if test.stranger {
+				signer = newAuthority(t) // of the same name
+			}
+			held := today.AddDate(0, 0, 7)
+			if !test.held.IsZero() {
+				held = test.held
+			}
+			by := *signer.cert
+			by.KeyUsage, by.SubjectKeyId = x509.KeyUsageCRLSign, []byte{1}
+			der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1),
+				ThisUpdate: today.AddDate(0, 0, -7), NextUpdate: held,
+				RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: big.NewInt(test.revoked),
+					RevocationTime: today.AddDate(0, 0, -7)}}}, &by, signer.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fact.RevocationLists.SeedAll(f.Network, func(string) (*x509.RevocationList, error) {
+				if test.err != nil {
+					return nil, test.err
+				}
+				return x509.ParseRevocationList(der)
+			})
 			got, _ := outcome(t, f)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
