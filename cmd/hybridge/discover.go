@@ -101,8 +101,9 @@ func commented(data []byte, taken []deployment.Proposal) []byte {
 	b.WriteString("# Found by hybridge init --discover; review each line:\n")
 	for _, p := range taken {
 		key := strings.Replace(p.Question, "forests[]", fmt.Sprintf("forests[%d]", p.Forest), 1)
-		fmt.Fprintf(&b, "#   %s: %s (%s)\n", key, report.Sanitize(strings.Join(p.Values, ", ")),
-			report.Sanitize(p.From.String()))
+		found := report.Sanitize(fmt.Sprintf("%s: %s (%s)", key, strings.Join(p.Values, ", "), p.From))
+		// A line break in a name of the directory would end the comment.
+		b.WriteString("#   " + strings.Join(strings.Fields(found), " ") + "\n")
 	}
 	b.WriteString("\n")
 	at := bytes.Index(data, []byte("apiVersion:"))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
@@ -132,5 +133,18 @@ func TestOutputFileLeavesNothing(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(victim); !bytes.Equal(data, []byte("mine")) {
 		t.Errorf("the file behind the link holds %q", data)
+	}
+}
+
+// A name of the directory may hold a line break (that of a replication conflict does): it stays in
+// the comment that says where an answer was found.
+func TestFoundAnswersStayAComment(t *testing.T) {
+	got := commented([]byte("# head\napiVersion: hybridge/v1\n"), []deployment.Proposal{{Question: "organization",
+		Values: []string{"First\nnetwork: {insecureHosts: [evil.example]}"}, From: msg.Plain("EX1\nCNF:8f2a")}})
+	head, _, _ := strings.Cut(string(got), "apiVersion:")
+	for line := range strings.Lines(head) {
+		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#") {
+			t.Errorf("not a comment: %q", line)
+		}
 	}
 }
