@@ -2,11 +2,13 @@ package check
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"io"
 	"regexp"
 	"strings"
 	"sync"
+	"unicode"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
 // Finding is one wrong value of one object: a finding of a check in the form that a spreadsheet or
@@ -57,10 +59,10 @@ var formula = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // cell puts an apostrophe in front of a formula. A line break would begin a row in programs that
-// read CSV line by line.
+// read CSV line by line, and other control characters act on a terminal.
 func cell(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
@@ -70,9 +72,12 @@ func cell(s string) string {
 
 // WriteJSONLines writes one finding per line.
 func WriteJSONLines(w io.Writer, findings []Finding) error {
-	encoder := json.NewEncoder(w)
 	for _, f := range findings {
-		if err := encoder.Encode(f); err != nil {
+		line, err := report.Compact(f)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(line); err != nil {
 			return err
 		}
 	}

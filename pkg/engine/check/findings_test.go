@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -63,6 +64,24 @@ func TestWriteJSONLines(t *testing.T) {
 	var got Finding
 	if err := json.Unmarshal([]byte(lines[0]), &got); err != nil || got != want || len(lines) != 2 {
 		t.Errorf("%+v, %v, %d lines", got, err, len(lines))
+	}
+}
+
+// A value acts on no terminal where the files are looked at. In JSON it stays what it is.
+func TestFindingsAreInert(t *testing.T) {
+	const hostile = "a\u009b2J\u202eb\u3164"
+	all := []Finding{{Forest: "contoso", DN: "CN=x", Attribute: "mail", Value: hostile}}
+	var table, lines bytes.Buffer
+	if err := errors.Join(WriteCSV(&table, all), WriteJSONLines(&lines, all)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(table.String(), "\u009b") {
+		t.Errorf("%q", &table)
+	}
+	var back Finding
+	if err := json.Unmarshal(lines.Bytes(), &back); err != nil || back.Value != hostile ||
+		strings.ContainsAny(lines.String(), "\u009b\u202e\u3164") {
+		t.Errorf("%q, %v", &lines, err)
 	}
 }
 
