@@ -278,7 +278,7 @@ func (f *Forest) certificate() error {
 	return nil
 }
 
-// Up starts the domain controller and waits until it answers.
+// Up starts the domain controller and waits until it listens for LDAP and, a moment later, for Kerberos.
 func (f *Forest) Up(ctx context.Context) error {
 	log, err := os.Create(f.path("log", "stdout.log"))
 	if err != nil {
@@ -295,9 +295,12 @@ func (f *Forest) Up(ctx context.Context) error {
 	server := f.server
 	go func() { ended <- server.Wait() }()
 	deadline := time.After(60 * time.Second)
-	for {
-		if c, err := net.DialTimeout("tcp", f.Address+":636", time.Second); err == nil {
-			return c.Close()
+	ports := []string{"636", "88"}
+	for len(ports) > 0 {
+		if c, err := net.DialTimeout("tcp", net.JoinHostPort(f.Address, ports[0]), time.Second); err == nil {
+			c.Close()
+			ports = ports[1:]
+			continue
 		}
 		select {
 		case err := <-ended:
@@ -306,13 +309,14 @@ func (f *Forest) Up(ctx context.Context) error {
 			return fmt.Errorf("start %s: samba ended: %w\n%s", f.Domain, err, text[max(0, len(text)-2000):])
 		case <-deadline:
 			f.Down()
-			return fmt.Errorf("start %s: samba does not listen on %s:636", f.Domain, f.Address)
+			return fmt.Errorf("start %s: samba does not listen on %s:%s", f.Domain, f.Address, ports[0])
 		case <-ctx.Done():
 			f.Down()
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+	return nil
 }
 
 // Down stops the domain controller and its child processes.
