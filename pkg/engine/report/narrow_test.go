@@ -60,3 +60,18 @@ func TestOutcomeOnANarrowTerminal(t *testing.T) {
 		}
 	}
 }
+
+// The name of an object stands below its id where the terminal has no room for both.
+func TestChangeOnANarrowTerminal(t *testing.T) {
+	id, name := "online/InboundConnector/1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", "Inbound from 1f3a7c52"
+	diff := report.Diff{Changes: []report.Change{{Action: report.Create, ID: id, Name: name}}}
+	for width, want := range map[int][]string{
+		80:  {"  + " + id, `      "` + name + `"`},
+		120: {"  + " + id + `  "` + name + `"`},
+		0:   {"  + " + id + `  "` + name + `"`},
+	} {
+		if diff := cmp.Diff(want, report.Style{Width: width}.Blocks(diff)); diff != "" {
+			t.Errorf("in %d columns (-want +got):\n%s", width, diff)
+		}
+	}
+}

@@ -240,7 +240,13 @@ func (p *page) change(c Change) {
 	symbol, tone := c.Action.Symbol()
 	head := "  " + p.paint(tone, symbol) + " " + p.paint(Strong, line(c.ID))
 	if c.Name != "" && !strings.HasSuffix(c.ID, "/"+c.Name) {
-		head += `  "` + line(c.Name) + `"`
+		name := `"` + line(c.Name) + `"`
+		if p.cut && 2+len(symbol)+1+cells.StringWidth(line(c.ID))+2+cells.StringWidth(name) > p.Width {
+			p.add(head)
+			head = strings.Repeat(" ", indent) + name
+		} else {
+			head += "  " + name
+		}
 	}
 	p.add(head)
 	p.details(indent, 4, c.Details)
