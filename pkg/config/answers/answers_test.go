@@ -808,3 +808,23 @@ func TestVariables(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A file of another format has one fault, whatever its keys and values are.
+func TestAnotherFormat(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"apiVersion": "hybridge/v1", "kind": "Plan", "changes": [{"before": null}], "digest": null}`: `kind: "Plan" ` +
+			"is not an answers file's kind",
+		`{"pid": 1, "dns": "127.0.0.1:53", "endpoints": {}, "forests": [{"name": "contoso"}]}`: "this is not an " +
+			"answers file",
+	} {
+		_, err := Parse("answers.yaml", []byte(data))
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) != 1 || !strings.Contains(faults[0].Error(), want) {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+	_, err := Parse("answers.yaml", []byte("organization: Contoso\nforests: []\nfeature: [freeBusy]\n"))
+	if err == nil || !strings.Contains(err.Error(), `did you mean "features"`) {
+		t.Errorf("an answers file without its head: %v", err)
+	}
+}

@@ -35,7 +35,9 @@ func (v *validation) run() Answers {
 		return Answers{}
 	}
 	tree, _ := value.(map[string]any)
+	before := len(v.faults)
 	if v.header(tree) {
+		v.faults = v.faults[before:] // what its values are does not matter
 		return Answers{}
 	}
 	left := v.structure(tree)
@@ -64,6 +66,9 @@ func (v *validation) header(tree map[string]any) bool {
 	version, versionIsText := tree["apiVersion"].(string)
 	kind, kindIsText := tree["kind"].(string)
 	switch {
+	case v.foreign(tree):
+		v.faultAt(nil, "this is not an answers file: it has neither apiVersion nor kind, and most of its keys are unknown",
+			"name the answers file, or write one with: hybridge init")
 	case kindIsText && kind != Kind:
 		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)),
 			"write kind: "+Kind+"; if this file is something else, name the answers file")
@@ -74,6 +79,21 @@ func (v *validation) header(tree map[string]any) bool {
 		return false
 	}
 	return true
+}
+
+// foreign reports whether nothing says that this is an answers file, and most of its keys are unknown:
+// then each of them would be a fault.
+func (v *validation) foreign(tree map[string]any) bool {
+	if tree["apiVersion"] != nil || tree["kind"] != nil {
+		return false
+	}
+	known, unknown := schemaAt(nil).PropertyNames(), 0
+	for key := range tree {
+		if !slices.Contains(known, key) {
+			unknown++
+		}
+	}
+	return unknown > len(tree)-unknown
 }
 
 // value turns a node into what JSON has, and notes where everything stands. False: the value cannot
