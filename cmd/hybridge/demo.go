@@ -210,9 +210,10 @@ type blocks []report.Block
 func (b blocks) View() report.View { return report.View{Blocks: b} }
 
 const demoOutro = `How to go on:
-  hybridge lab start --dir lab              # the same lab (--cloud workmail: with WorkMail), to try; Ctrl-C ends it
+  hybridge lab start --dir lab              # the same lab, until Ctrl-C
+                                            # (--cloud workmail: WorkMail)
   hybridge wizard -f lab/answers.yaml       # in another terminal: step by step
-  hybridge lab faults                       # what can be broken in it, with --fault
+  hybridge lab faults                       # what --fault can break in it
   hybridge init --output-file answers.yaml  # your own organization
 `
 

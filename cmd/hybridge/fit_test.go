@@ -118,3 +118,12 @@ func TestRefusedPlan(t *testing.T) {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
 }
+
+// The commands at the end of the demo are copied: none is broken at the edge of the terminal.
+func TestDemoOutroFitsTheTerminal(t *testing.T) {
+	for line := range strings.SplitSeq(demoOutro, "\n") {
+		if len([]rune(line)) > 80 {
+			t.Errorf("%d columns: %q", len([]rune(line)), line)
+		}
+	}
+}

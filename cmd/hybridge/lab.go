@@ -71,7 +71,7 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 	c.Flags().IntVar(&o.servers, "servers", 1, "`NUMBER` of Exchange servers per forest, behind a load balancer")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
 	c.Flags().StringSliceVar(&o.clouds, "cloud", nil,
-		"`CLOUD` beside the forests: online, workmail, or both; online when not given")
+		"`CLOUD` beside the forests: online or workmail; given twice, both (default online)")
 	c.Flags().StringVar(&o.state, "state", lab.Clean,
 		"`STATE` between the forests and the tenant: clean, wizard, manual or half")
 	c.Flags().BoolVar(&o.edge, "edge", false, "contoso's mail passes an Edge Transport server")
@@ -142,7 +142,8 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 		state := slices.IndexFunc(lab.States(), func(s lab.State) bool { return s.ID == o.state })
 		title := lab.States()[state].Title
 		forests := msg.Plural(o.forests, "%d forest", "%d forests")
-		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s, with this set up between them: %[4]s. Ctrl-C stops it.
+		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s; Ctrl-C stops it
+set up between them: %[4]s
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
 `, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title)
