@@ -219,7 +219,8 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 		if errors.Is(err, c.class) {
 			// A refusal with its own hint is more precise than its class.
 			var own interface{ Hint() string }
-			mayHint := errors.Is(c.class, deployment.ErrAccess) || errors.Is(c.class, apply.ErrNotAccepted)
+			mayHint := errors.Is(c.class, deployment.ErrAccess) || errors.Is(c.class, deployment.ErrUnreachable) ||
+				errors.Is(c.class, apply.ErrNotAccepted)
 			if mayHint && errors.As(err, &own) && own.Hint() != "" {
 				return c.code, own.Hint()
 			}

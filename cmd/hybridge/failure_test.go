@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
@@ -162,5 +164,26 @@ func TestSchemaCommand(t *testing.T) {
 	if got := execute(t, &scripted{}, "", "schema", "nope"); got.code != exitUsage ||
 		!strings.Contains(got.errout, "check-report") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Where connect-to leads a connection already, the hint does not ask for it; on this machine, a lab
+// is what may have stopped.
+func TestHintOfALabThatHasStopped(t *testing.T) {
+	for target, want := range map[string]string{
+		"127.0.0.1:1":   "check the address that network.connectTo leads to; a lab that has stopped is started anew with: ",
+		"192.0.2.1:443": "check the address that network.connectTo leads to",
+	} {
+		l, err := link.New(link.Options{ConnectTo: []string{"ex1.contoso.example:443=" + target}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		_, err = l.DialContext(ctx, "tcp", "ex1.contoso.example:443")
+		cancel()
+		if code, hint := classify(t.Context(), fmt.Errorf("contoso: %w", err)); code != exitInconclusive ||
+			!strings.HasPrefix(hint, want) || strings.Contains(want, ";") != strings.Contains(hint, "hybridge lab start") {
+			t.Errorf("%s: %v: exit %d, hint %q", target, err, code, hint)
+		}
 	}
 }

@@ -73,10 +73,34 @@ func after(err error, began time.Time) error {
 
 // dialError names the address asked for and, when it differs, where it was connected to.
 func (l *Link) dialError(address string, err error) error {
+	err = Classify(err)
 	if target, mapped := l.Target(address); mapped && target != address {
 		address += " (connect-to " + target + ")"
+		if errors.Is(err, ErrUnreachable) {
+			err = &redirectedError{target, err}
+		}
 	}
-	return fmt.Errorf("connect to %s: %w", address, Classify(err))
+	return fmt.Errorf("connect to %s: %w", address, err)
+}
+
+// redirectedError is an error of a connection that connect-to led to another address.
+type redirectedError struct {
+	target string
+	err    error
+}
+
+func (e *redirectedError) Error() string { return e.err.Error() }
+func (e *redirectedError) Unwrap() error { return e.err }
+
+// Hint is what to do when nothing answers there. The answers file of a lab leads all connections to
+// this machine.
+func (e *redirectedError) Hint() string {
+	hint := "check the address that network.connectTo leads to"
+	host, _, err := net.SplitHostPort(e.target)
+	if err == nil && loopback(canonicalHost(host)) {
+		hint += "; a lab that has stopped is started anew with: hybridge lab start --dir DIR"
+	}
+	return hint
 }
 
 func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -92,6 +116,11 @@ func (l *Link) proxied(network, target string) bool {
 	return l.proxy != nil && strings.HasPrefix(network, "tcp") && !l.bypassesProxy(target)
 }
 
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
 // bypassesProxy reports whether target is reached directly: loopback and the hosts of NoProxy.
 func (l *Link) bypassesProxy(target string) bool {
 	host, _, err := net.SplitHostPort(target)
@@ -99,10 +128,10 @@ func (l *Link) bypassesProxy(target string) bool {
 		return false
 	}
 	host = canonicalHost(host)
-	addr, addrErr := netip.ParseAddr(host)
-	if host == "localhost" || addrErr == nil && addr.IsLoopback() {
+	if loopback(host) {
 		return true
 	}
+	addr, addrErr := netip.ParseAddr(host)
 	for _, p := range l.noProxy {
 		if prefix, err := netip.ParsePrefix(p); err == nil {
 			if addrErr == nil && prefix.Contains(addr.Unmap()) {
