@@ -42,6 +42,17 @@ const (
 	pause      = 200 * time.Millisecond // after the first; then twice as long each time
 )
 
+// noPersonError says that a device code has no person to enter it.
+type noPersonError struct{}
+
+func (noPersonError) Error() string { return "a device code needs a person at a terminal to enter it" }
+func (noPersonError) Unwrap() error { return link.ErrAccess }
+
+// Hint is what to do where hybridge cannot ask.
+func (noPersonError) Hint() string {
+	return "run it on a terminal, or sign in with kind: certificate, secret or workloadIdentity"
+}
+
 // Credential is an identity in a tenant with its secret or key (answers.Credential resolved).
 type Credential struct {
 	Kind     answers.CredentialKind // certificate, secret, deviceCode, workloadIdentity
@@ -170,8 +181,7 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 		})
 	case answers.CredentialDeviceCode:
 		if c.Say == nil && c.SignIn == nil {
-			return nil, fmt.Errorf("sign in to %s: a device code needs a person to enter it: %w", o.Tenant,
-				link.ErrAccess)
+			return nil, fmt.Errorf("sign in to %s: %w", o.Tenant, noPersonError{})
 		}
 		i.deviceCode = func(clientID string) (azcore.TokenCredential, error) {
 			return azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{

@@ -154,3 +154,15 @@ func TestSignInIsShown(t *testing.T) {
 		})
 	}
 }
+
+// Without a person, the hint is not about accounts and roles.
+func TestDeviceCodeWithoutAPerson(t *testing.T) {
+	_, err := entra.NewIdentity(entra.IdentityOptions{
+		Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph,
+		Credential: entra.Credential{Kind: answers.CredentialDeviceCode}})
+	var hinting interface{ Hint() string }
+	if !errors.Is(err, link.ErrAccess) || !errors.As(err, &hinting) ||
+		!strings.Contains(hinting.Hint(), "run it on a terminal") || strings.Contains(err.Error(), "refused") {
+		t.Errorf("%v", err)
+	}
+}
