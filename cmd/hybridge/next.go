@@ -86,6 +86,7 @@ func (t *task) afterPlan(plan change.Plan, o planOptions) {
 		t.next("when what is left out can be done: %s", t.command("plan"))
 	case len(plan.Changes) == 0:
 		t.next("%s", t.command("test"))
+	case o.scripts != "" && o.out == "": // the scripts make the changes; where they are stands above
 	case o.out != "":
 		t.next("%s", t.command(consenting(plan, "apply", o.out)...))
 	default:

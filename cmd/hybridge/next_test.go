@@ -56,6 +56,7 @@ func TestNext(t *testing.T) {
 		{"removes", scripted{plan: removing}, []string{"plan"}, "hybridge apply plan.json --accept removals" + f},
 		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved},
 			"wrote " + saved + "\nnext: hybridge apply " + saved + f},
+		{"as scripts", scripted{plan: plan}, []string{"plan", "--scripts", filepath.Join(t.TempDir(), "scripts")}, ""},
 		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
 		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"},
 			"hybridge test --until-ok 20m" + f + "\n      to undo it: hybridge rollback r1" + f},
