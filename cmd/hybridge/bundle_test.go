@@ -26,6 +26,9 @@ func unzipped(t *testing.T, path string) map[string][]byte {
 	defer z.Close()
 	out := map[string][]byte{}
 	for _, f := range z.File {
+		if f.Modified.Month() != 1 || f.Modified.Day() != 1 {
+			t.Errorf("%s is of %v", f.Name, f.Modified)
+		}
 		in, err := f.Open()
 		if err != nil {
 			t.Fatal(err)

@@ -116,8 +116,9 @@ func requestIDs(text string) (out []string) {
 // WriteBundle writes the files as a zip. The same files give the same bytes.
 func WriteBundle(w io.Writer, files []Enclosure) error {
 	z := zip.NewWriter(w)
+	first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC) // a zip has no date before it, and none is no date
 	for _, f := range files {
-		in, err := z.CreateHeader(&zip.FileHeader{Name: path.Clean(f.Name), Method: zip.Deflate})
+		in, err := z.CreateHeader(&zip.FileHeader{Name: path.Clean(f.Name), Method: zip.Deflate, Modified: first})
 		if err != nil {
 			return err
 		}
