@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -66,4 +68,34 @@ func flagRanges(flags *pflag.FlagSet) (err error) {
 		}
 	})
 	return err
+}
+
+// narrowed are the commands that --only and --skip narrow, by the first word below the root; "" is
+// the root itself. The others refuse them: a rollback that ignored --only would undo everything.
+var narrowed = []string{"", "wizard", "check", "plan", "apply", "rotate", "validate", "collect", "support-bundle"}
+
+// narrowFault refuses --only and --skip where they narrow nothing.
+func narrowFault(cmd *cobra.Command) error {
+	for _, name := range []string{"only", "skip"} {
+		if cmd.Flags().Changed(name) && !slices.Contains(narrowed, firstWord(cmd)) {
+			hint := ""
+			switch firstWord(cmd) {
+			case "rollback":
+				hint = "; it undoes a run as a whole"
+			case "test":
+				hint = "; name one pair of mailboxes with --from and --to"
+			}
+			return usage("--%s: %s does not take it%s", name, cmd.CommandPath(), hint)
+		}
+	}
+	return nil
+}
+
+// firstWord is the name of a command below the root; "" is the root.
+func firstWord(cmd *cobra.Command) string {
+	words := strings.Fields(cmd.CommandPath())
+	if len(words) < 2 {
+		return ""
+	}
+	return words[1]
 }

@@ -67,6 +67,10 @@ func TestFlags(t *testing.T) {
 		{"help oauthserver", "there is no help about"},
 		{"help AuthServr", `did you mean "AuthServer"?`},
 		{"validate frebusy", `did you mean "freebusy"?`},
+		{"rollback --only online/*", "--only: hybridge rollback does not take it; it undoes a run as a whole"},
+		{"rollback --skip online/* --yes", "--skip: hybridge rollback does not take it"},
+		{"test --only contoso", "--only: hybridge test does not take it; name one pair of mailboxes with --from and --to"},
+		{"history --only online/*", "--only: hybridge history does not take it"},
 	} {
 		got := execute(t, &scripted{}, "", strings.Fields(test.args)...)
 		if got.code != exitUsage || !strings.Contains(got.errout, test.says) {

@@ -259,6 +259,9 @@ and --non-interactive it runs all of them in plain lines.`,
 		if err := flagRanges(cmd.Flags()); err != nil {
 			return err
 		}
+		if err := narrowFault(cmd); err != nil {
+			return err
+		}
 		var consents []string
 		for _, c := range deployment.Consents() {
 			consents = append(consents, c.ID)
