@@ -99,3 +99,25 @@ func firstWord(cmd *cobra.Command) string {
 	}
 	return words[1]
 }
+
+// unused are the flags of the root that do nothing in a command. Its help leaves them out.
+func unused(cmd *cobra.Command) []string {
+	word := firstWord(cmd)
+	if word == "" {
+		return nil
+	}
+	var out []string
+	if !slices.Contains(narrowed, word) {
+		out = append(out, "only", "skip")
+	}
+	if word != "wizard" {
+		out = append(out, "accessible")
+	}
+	switch word {
+	case "check", "plan", "test", "validate", "history", "collect":
+		out = append(out, "accept", "yes")
+	case "version", "completion", "schema", "help", "explain", "report":
+		out = append(out, "accept", "yes", "answers", "non-interactive", "parallel", "state-dir", "timeout")
+	}
+	return out
+}

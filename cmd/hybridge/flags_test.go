@@ -78,3 +78,31 @@ func TestFlags(t *testing.T) {
 		}
 	}
 }
+
+// The help of a command leaves out global flags that do nothing there.
+func TestHelpWithoutUnusedFlags(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		has  []string
+		not  []string
+	}{
+		{"version --help", []string{"--output FORMAT"}, []string{"--accept", "--only", "--yes", "--answers", "--parallel"}},
+		{"rollback --help", []string{"--accept ID", "--yes", "--answers FILE"}, []string{"--only", "--skip", "--accessible"}},
+		{"check --help", []string{"--only GLOB", "--parallel NUMBER"}, []string{"--accept", "--yes", "--accessible"}},
+		{"apply --help", []string{"--only GLOB", "--accept ID", "--yes"}, []string{"--accessible"}},
+		{"wizard --help", []string{"--accessible"}, nil},
+		{"--help", []string{"--accessible", "--only GLOB", "--accept ID", "--yes"}, nil},
+	} {
+		got := execute(t, &scripted{}, "", strings.Fields(test.args)...)
+		for _, flag := range test.has {
+			if !strings.Contains(got.out, flag) {
+				t.Errorf("%s lacks %s", test.args, flag)
+			}
+		}
+		for _, flag := range test.not {
+			if strings.Contains(got.out, flag) {
+				t.Errorf("%s has %s", test.args, flag)
+			}
+		}
+	}
+}

@@ -63,6 +63,12 @@ func (a app) showHelp(render func(*cobra.Command, []string)) func(*cobra.Command
 	return func(cmd *cobra.Command, args []string) {
 		var text bytes.Buffer
 		cmd.SetOut(&text)
+		for _, name := range unused(cmd) {
+			if f := cmd.InheritedFlags().Lookup(name); f != nil {
+				f.Hidden = true
+				defer func() { f.Hidden = false }()
+			}
+		}
 		render(cmd, args)
 		cmd.SetOut(a.Out)
 		a.tasks.help = a.show(text.String()) // this function returns nothing
