@@ -76,7 +76,7 @@ func newSchemaCommand(a app) *cobra.Command {
 	var names []string
 	for _, p := range published {
 		names = append(names, p.name)
-		fmt.Fprintf(&list, "  %-13s %s\n", p.name, p.about)
+		fmt.Fprintf(&list, "  %-15s  %s\n", p.name, p.about)
 	}
 	c := &cobra.Command{
 		Use:       "schema [NAME]",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -287,5 +288,15 @@ func TestGoldensFitTheirSchemas(t *testing.T) {
 	if validates(t, comments, "error",
 		[]byte(`{"apiVersion":"hybridge/v1","kind":"Error","code":1,"message":"x","more":1}`)) == nil {
 		t.Error("a property that no schema knows is taken")
+	}
+}
+
+// Names and descriptions stand in two columns: "rollback-plan rollback --dry-run" reads as one.
+func TestSchemaHelpHasColumns(t *testing.T) {
+	got := execute(t, &scripted{}, "", "schema", "--help")
+	for _, p := range published {
+		if row := fmt.Sprintf("\n  %-15s  %s", p.name, p.about); !strings.Contains(got.out, row) {
+			t.Errorf("no row %q in\n%s", row, got.out)
+		}
 	}
 }
