@@ -54,7 +54,13 @@ A text is a hint. When nothing is known, explain says so, and the list of diagno
 		if headers && e.Message == nil {
 			return usage("the text holds no headers of a message: Received or X-MS-Exchange-... is required")
 		}
-		return t.write(e)
+		if err := t.write(e); err != nil {
+			return err
+		}
+		if len(e.Diagnoses) == 0 && e.Message == nil {
+			t.next("give the whole text, with its codes and the lines around it; hybridge validate asks the systems")
+		}
+		return nil
 	})
 }
 

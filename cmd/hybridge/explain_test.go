@@ -68,9 +68,9 @@ func TestExplainKnowsNothing(t *testing.T) {
 	if code != 0 || !strings.Contains(out, `"diagnoses": []`) {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	if code, out, _ = explained(t, "", true, "The weather is fine."); code != 0 ||
-		out != "Nothing is known about this text.\n" {
-		t.Errorf("exit %d: %q", code, out)
+	code, out, errs := explained(t, "", true, "The weather is fine.")
+	if code != 0 || out != "Nothing is known about this text.\n" || !strings.Contains(errs, "next: give the whole text") {
+		t.Errorf("exit %d: %q, %q", code, out, errs)
 	}
 	for _, args := range [][]string{nil, {"gone.log"}, {"--headers", "no headers here"}} {
 		if code, out, errs := explained(t, "", true, args...); code != exitUsage || out != "" || errs == "" {
