@@ -52,6 +52,13 @@ func (c Command) Parameter(name string) (any, bool) {
 	return nil, false
 }
 
+// asksForFew reports whether a warning only says that there are more results than the command asks
+// for. Exchange translates its warnings, but not the name of the parameter in them.
+func (c Command) asksForFew(warning string) bool {
+	size, limited := c.Parameters["ResultSize"]
+	return limited && !strings.EqualFold(fmt.Sprint(size), "Unlimited") && strings.Contains(warning, "ResultSize")
+}
+
 // names returns the parameter names in the order in which they are written: identity and name
 // first, the rest by alphabet, the ones about the run itself last.
 func (c Command) names() []string {

@@ -239,7 +239,7 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 			}
 			objects = append(objects, o)
 		}
-		s.warn(c.Name, got.Warnings)
+		s.warn(c, got.Warnings)
 		if got.Next == "" {
 			return objects, nil
 		}
@@ -264,13 +264,15 @@ func (s *AdminAPI) link(next string) (string, error) {
 	return u.String(), nil
 }
 
-func (s *AdminAPI) warn(cmdlet string, text json.RawMessage) {
+func (s *AdminAPI) warn(c Command, text json.RawMessage) {
 	var warnings []string
 	if s.o.Warn == nil || json.Unmarshal(text, &warnings) != nil {
 		return
 	}
 	for _, w := range warnings {
-		s.o.Warn(cmdlet, link.Line(w))
+		if !c.asksForFew(w) {
+			s.o.Warn(c.Name, link.Line(w))
+		}
 	}
 }
 

@@ -138,7 +138,9 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 			err = r.local.lost(err)
 		}
 		for _, w := range out.Warnings {
-			r.warn(c.Name, w)
+			if !c.asksForFew(w) {
+				r.warn(c.Name, w)
+			}
 		}
 		if broken(ctx, err) {
 			r.pool = nil

@@ -423,3 +423,24 @@ func TestSharedValuesAreBounded(t *testing.T) {
 		t.Errorf("%d values, cut off: %v", values, cut)
 	}
 }
+
+// That there are more mailboxes than a sample asks for is no warning for a person. Where nothing was
+// said of a number, it is.
+func TestWarningOfASample(t *testing.T) {
+	more := func() (psrp.Output, error) {
+		return psrp.Output{Warnings: []string{"There are more results available than are currently displayed. To view " +
+			"them, increase the value for the ResultSize parameter."}}, nil
+	}
+	for size, want := range map[any]int{"20": 0, int64(20): 0, "Unlimited": 1, nil: 1} {
+		f := &fakeServer{answers: []func() (psrp.Output, error){more}}
+		warned := 0
+		r := f.session(t, RemoteOptions{Warn: func(string, string) { warned++ }})
+		c := Command{Name: "Get-Mailbox"}
+		if size != nil {
+			c.Parameters = map[string]any{"ResultSize": size}
+		}
+		if _, err := r.Run(t.Context(), c); err != nil || warned != want {
+			t.Errorf("ResultSize %v: %d warnings, %v", size, warned, err)
+		}
+	}
+}
