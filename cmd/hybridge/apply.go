@@ -106,7 +106,11 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 	applied, err := t.deployed.Apply(ctx, plan, t.applyOptions(o), t.obs)
 	if err = t.applied(applied, t.staleHint(plan, err)); err == nil {
 		t.afterApply(applied)
-		return quietly(resultCode(plan)) // the plan is carried out; it can lack something
+		code := resultCode(plan) // the plan is carried out; it can lack something
+		if code != exitFine {
+			t.note("exit code %d: the plan left something out; %s says what, and why", code, t.command("plan"))
+		}
+		return quietly(code)
 	}
 	return err
 }
