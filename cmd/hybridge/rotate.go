@@ -73,7 +73,8 @@ record is shown, and comes first. A certificate that lacks a name of the present
 	}
 	o.flags(c, "`NAME` of the forest in the answers file; needed when it has several")
 	c.Flags().StringVar(&o.PFX, "pfx", "", "the new certificate with its key and chain: a PKCS#12 `FILE`")
-	c.Flags().StringVar(&o.password, "password", "", "where its password is kept: "+secret.Forms)
+	c.Flags().StringVar(&o.password, "password", "", "where its password is kept: "+secret.Forms+
+		"; PATH is relative to the answers file")
 	c.Flags().StringSliceVar(&o.Services, "services", []string{"SMTP"},
 		"`SERVICE`s that it is enabled for: SMTP, IIS, IMAP, POP; none is an empty text")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, _ []string) error {
@@ -136,6 +137,15 @@ func runRotate(ctx context.Context, t *task, o rotateOptions) (err error) {
 	}
 	if err := t.open(ctx); err != nil {
 		return err
+	}
+	if source, _, _ := o.Password.Source(); source == secret.File || source == secret.Env {
+		dir, err := answersDir(t.answersFile)
+		if err != nil {
+			return err
+		}
+		if err := (secret.Resolver{Dir: dir}).Ready(o.Password); err != nil {
+			return usage("--password: %w", err)
+		}
 	}
 	plan, err := t.deployed.Rotate(ctx, o.Rotation, t.obs)
 	if err != nil {

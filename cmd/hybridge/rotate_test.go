@@ -13,6 +13,7 @@ import (
 
 // TestRotate: a rotation asks, applies, and says when nothing is to be done or something waits.
 func TestRotate(t *testing.T) {
+	t.Setenv("P", "hunter2")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "answers.yaml")
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
@@ -74,5 +75,25 @@ func TestRotate(t *testing.T) {
 				t.Errorf("the plan would name %s, relative to where it was made", s.rotation.PFX)
 			}
 		})
+	}
+}
+
+// A password that is not where --password says is a wrong command line, before anything is read.
+func TestRotateWithoutThePassword(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[string]string{
+		"file:gone":             "--password: read " + filepath.Join(dir, "gone"),
+		"env:HYBRIDGE_NO_SUCH_": "--password: environment variable HYBRIDGE_NO_SUCH_ is not set",
+	} {
+		s := &scripted{}
+		got := execute(t, s, "", "rotate", "transport-certificate", "--forest", "contoso", "--pfx", "new.pfx",
+			"--password", ref, "-f", file)
+		if got.code != exitUsage || !strings.Contains(got.errout, want) {
+			t.Errorf("%s: exit %d, %s", ref, got.code, got.errout)
+		}
 	}
 }
