@@ -58,7 +58,11 @@ A text is a hint. When nothing is known, explain says so, and the list of diagno
 			return err
 		}
 		if len(e.Diagnoses) == 0 && e.Message == nil {
-			t.next("give the whole text, with its codes and the lines around it; hybridge validate asks the systems")
+			if _, err := deployment.ReadWizardLogs(args); err == nil && len(args) == 1 {
+				t.next("what Microsoft's wizard did is in: %s", t.command("collect", "--hcw-log", args[0]))
+			} else {
+				t.next("give the whole text, with its codes and the lines around it; hybridge validate asks the systems")
+			}
 		}
 		return nil
 	})
