@@ -8,6 +8,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
@@ -29,6 +30,8 @@ var completeFlags = map[string]completer{
 	"cloud":     fixed(lab.Clouds()...),
 	"state":     func(app, *cobra.Command) []string { return labStates() },
 	"split":     fixed("role"),
+	"language":  fixed(msg.Languages()...),
+	"scenario":  func(app, *cobra.Command) []string { return demoScenarios() },
 }
 
 // completeArguments gives commands the completions of their arguments, by their path. Files are
@@ -102,6 +105,14 @@ func labStates() []string {
 	var out []string
 	for _, s := range lab.States() {
 		out = append(out, s.ID+"\t"+s.Title)
+	}
+	return out
+}
+
+func demoScenarios() []string {
+	var out []string
+	for _, s := range scenarios {
+		out = append(out, s.id+"\t"+s.title)
 	}
 	return out
 }

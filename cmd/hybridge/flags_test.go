@@ -106,3 +106,16 @@ func TestHelpWithoutUnusedFlags(t *testing.T) {
 		}
 	}
 }
+
+// Flags with few values complete them.
+func TestValuesOfFlagsAreCompleted(t *testing.T) {
+	for args, want := range map[string]string{
+		"demo --scenario": "workmail-exit\t", "init --scenario": "multi-forest\n", "check --language": "zh-Hans\n",
+		"lab start --state": "wizard\t",
+	} {
+		got := execute(t, &scripted{}, "", append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
+		if !strings.Contains(got.out, want) {
+			t.Errorf("%s: %q", args, got.out)
+		}
+	}
+}
