@@ -159,10 +159,11 @@ func (t Trend) View() report.View {
 		list(msg.Of("Came more than once"), c.Unsteady)
 		v.Blocks = append(v.Blocks, report.Section{Heading: msg.Of("%s: %s", c.Deployment, c.Verb), View: s})
 	}
-	v.Summary.Counts = []report.Count{{Text: msg.Of("%d reports of %d deployments", reports, len(t.Courses))}}
+	v.Summary.Counts = []report.Count{{Text: msg.Of("%s of %s", msg.Plural(reports, "%d report", "%d reports"),
+		msg.Plural(len(t.Courses), "%d deployment", "%d deployments"))}}
 	if open > 0 {
 		v.Summary.Counts = append(v.Summary.Counts,
-			report.Count{Text: msg.Of("%d findings open", open), Tone: report.Bad})
+			report.Count{Text: msg.Plural(open, "%d finding open", "%d findings open"), Tone: report.Bad})
 	}
 	return v
 }

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
@@ -82,5 +83,18 @@ func TestTrend(t *testing.T) {
 	want := fleet.Standing{ID: "dns.mx", Place: "contoso", Status: report.Fail, Since: at(5, "").About.Time, Reports: 2, Times: 2}
 	if !reflect.DeepEqual(c.Open, []fleet.Standing{want}) || !reflect.DeepEqual(c.Unsteady, []fleet.Standing{want}) {
 		t.Errorf("%+v, %+v", c.Open, c.Unsteady)
+	}
+}
+
+// One report of one deployment is not "1 reports of 1 deployments".
+func TestTrendOfOne(t *testing.T) {
+	view := fleet.Trend{Courses: []fleet.Course{{Deployment: "contoso", Points: []fleet.Point{{}},
+		Open: []fleet.Standing{{ID: "a.b"}}}}}.View()
+	var got []string
+	for _, c := range view.Summary.Counts {
+		got = append(got, c.Text.String())
+	}
+	if want := "1 report of 1 deployment, 1 finding open"; strings.Join(got, ", ") != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

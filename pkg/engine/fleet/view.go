@@ -51,18 +51,18 @@ func (r Report) View() report.View {
 	s := r.Summary
 	v.Summary.Counts = []report.Count{{Text: msg.Of("%d fine", s.Fine)}}
 	for _, c := range []struct {
-		n    int
-		text string
-		tone report.Tone
+		n         int
+		one, many string
+		tone      report.Tone
 	}{
-		{s.Failed, "%d failed", report.Bad},
-		{s.Unknown, "%d unknown", report.Bad},
-		{s.Missing, "%d without a report", report.Bad},
-		{len(r.Unreadable), "%d files cannot be read", report.Bad},
-		{s.Superseded, "%d older reports left out", report.Plain},
+		{s.Failed, "%d failed", "%d failed", report.Bad},
+		{s.Unknown, "%d unknown", "%d unknown", report.Bad},
+		{s.Missing, "%d without a report", "%d without a report", report.Bad},
+		{len(r.Unreadable), "%d file cannot be read", "%d files cannot be read", report.Bad},
+		{s.Superseded, "%d older report left out", "%d older reports left out", report.Plain},
 	} {
 		if c.n > 0 {
-			v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Of(c.text, c.n), Tone: c.tone})
+			v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Plural(c.n, c.one, c.many), Tone: c.tone})
 		}
 	}
 	return v
