@@ -828,3 +828,15 @@ func TestAnotherFormat(t *testing.T) {
 		t.Errorf("an answers file without its head: %v", err)
 	}
 }
+
+// A reference that lacks its place holds no secret: the forms in the hint stay readable.
+func TestReferenceWithoutAPlace(t *testing.T) {
+	for _, ref := range []string{"file:", "env:", "keyring:"} {
+		data := strings.Replace(good, "keyring:hybridge/app", `"`+ref+`"`, 1)
+		_, err := Parse("answers.yaml", []byte(data))
+		if data == good || err == nil || !strings.Contains(err.Error(), ref+" needs ") ||
+			!strings.Contains(err.Error(), secret.Forms) {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}

@@ -272,6 +272,9 @@ func (v *validation) plainSecret(path []string) {
 // scrub takes secrets that the file gave as values out of a text.
 func (v *validation) scrub(s string) string {
 	for _, value := range v.secrets {
+		if slices.Contains([]string{"file:", "env:", "keyring:"}, value) {
+			continue // a reference without its place; the hint names the forms
+		}
 		s = strings.ReplaceAll(s, value, secret.Redacted)
 		for line := range strings.Lines(value) {
 			if line = strings.TrimSpace(line); len(line) > 3 {
