@@ -61,7 +61,8 @@ A text is a hint. When nothing is known, explain says so, and the list of diagno
 			if _, err := deployment.ReadWizardLogs(args); err == nil && len(args) == 1 {
 				t.next("what Microsoft's wizard did is in: %s", t.command("collect", "--hcw-log", args[0]))
 			} else {
-				t.next("give the whole text, with its codes and the lines around it; hybridge validate asks the systems")
+				t.next("give the whole text, with its codes and the lines around it; " +
+					"hybridge validate asks the systems")
 			}
 		}
 		return nil

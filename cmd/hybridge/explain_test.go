@@ -69,15 +69,17 @@ func TestExplainKnowsNothing(t *testing.T) {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	code, out, errs := explained(t, "", true, "The weather is fine.")
-	if code != 0 || out != "Nothing is known about this text.\n" || !strings.Contains(errs, "next: give the whole text") {
+	if code != 0 || out != "Nothing is known about this text.\n" ||
+		!strings.Contains(errs, "next: give the whole text") {
 		t.Errorf("exit %d: %q, %q", code, out, errs)
 	}
 	log := filepath.Join("..", "..", "pkg", "hybrid", "hcw", "testdata", "overwrites.log")
-	if _, _, errs = explained(t, "", true, log); !strings.Contains(errs, "next: what Microsoft's wizard did is in: hybridge "+
-		"collect --hcw-log ") {
+	if _, _, errs = explained(t, "", true, log); !strings.Contains(errs,
+		"next: what Microsoft's wizard did is in: hybridge collect --hcw-log ") {
 		t.Errorf("a log of the wizard: %q", errs)
 	}
-	if code, _, errs = explained(t, "The weather is fine.", false); code != 0 || !strings.Contains(errs, "the whole text") {
+	if code, _, errs = explained(t, "The weather is fine.", false); code != 0 ||
+		!strings.Contains(errs, "the whole text") {
 		t.Errorf("standard input: exit %d, %q", code, errs)
 	}
 	for _, args := range [][]string{nil, {"gone.log"}, {"--headers", "no headers here"}} {

@@ -26,7 +26,7 @@ func TestPlanLeavesOut(t *testing.T) {
 		if got.code != exitInconclusive {
 			t.Errorf("%v: exit %d, %s", args, got.code, got.errout)
 		}
-		if args[0] == "apply" && !strings.Contains(got.errout, "exit code 9: the plan left something out; hybridge plan") {
+		if args[0] == "apply" && !strings.Contains(got.errout, "exit code 9: the plan left something out; ") {
 			t.Errorf("%v: %s", args, got.errout)
 		}
 		if args[0] == "plan" && (!strings.Contains(got.out, "oauth") ||

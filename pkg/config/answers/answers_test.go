@@ -812,8 +812,8 @@ func TestVariables(t *testing.T) {
 // A file of another format has one fault, whatever its keys and values are.
 func TestAnotherFormat(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"apiVersion": "hybridge/v1", "kind": "Plan", "changes": [{"before": null}], "digest": null}`: `kind: "Plan" ` +
-			"is not an answers file's kind",
+		`{"apiVersion": "hybridge/v1", "kind": "Plan", "changes": [{"before": null}]}`: `kind: "Plan" is not an ` +
+			"answers file's kind",
 		`{"pid": 1, "dns": "127.0.0.1:53", "endpoints": {}, "forests": [{"name": "contoso"}]}`: "this is not an " +
 			"answers file",
 	} {

@@ -67,7 +67,8 @@ func (v *validation) header(tree map[string]any) bool {
 	kind, kindIsText := tree["kind"].(string)
 	switch {
 	case v.foreign(tree):
-		v.faultAt(nil, "this is not an answers file: it has neither apiVersion nor kind, and most of its keys are unknown",
+		v.faultAt(nil, "this is not an answers file: it has neither apiVersion nor kind, and most of its keys are "+
+			"unknown",
 			"name the answers file, or write one with: hybridge init")
 	case kindIsText && kind != Kind:
 		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)),
@@ -81,8 +82,8 @@ func (v *validation) header(tree map[string]any) bool {
 	return true
 }
 
-// foreign reports whether nothing says that this is an answers file, and most of its keys are unknown:
-// then each of them would be a fault.
+// foreign reports whether nothing says that this is an answers file, and most of its keys are
+// unknown: then each of them would be a fault.
 func (v *validation) foreign(tree map[string]any) bool {
 	if tree["apiVersion"] != nil || tree["kind"] != nil {
 		return false

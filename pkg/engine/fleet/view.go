@@ -62,7 +62,8 @@ func (r Report) View() report.View {
 		{s.Superseded, "%d older report left out", "%d older reports left out", report.Plain},
 	} {
 		if c.n > 0 {
-			v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Plural(c.n, c.one, c.many), Tone: c.tone})
+			v.Summary.Counts = append(v.Summary.Counts,
+				report.Count{Text: msg.Plural(c.n, c.one, c.many), Tone: c.tone})
 		}
 	}
 	return v

@@ -424,12 +424,12 @@ func TestSharedValuesAreBounded(t *testing.T) {
 	}
 }
 
-// That there are more mailboxes than a sample asks for is no warning for a person. Where nothing was
-// said of a number, it is.
+// That there are more mailboxes than a sample asks for is no warning for a person. Where no number
+// was asked for, it is.
 func TestWarningOfASample(t *testing.T) {
 	more := func() (psrp.Output, error) {
-		return psrp.Output{Warnings: []string{"There are more results available than are currently displayed. To view " +
-			"them, increase the value for the ResultSize parameter."}}, nil
+		return psrp.Output{Warnings: []string{"There are more results available than are currently displayed. To " +
+			"view them, increase the value for the ResultSize parameter."}}, nil
 	}
 	for size, want := range map[any]int{"20": 0, int64(20): 0, "Unlimited": 1, nil: 1} {
 		f := &fakeServer{answers: []func() (psrp.Output, error){more}}
