@@ -35,9 +35,7 @@ func (v *validation) run() Answers {
 		return Answers{}
 	}
 	tree, _ := value.(map[string]any)
-	before := len(v.faults)
 	if v.header(tree) {
-		v.faults = v.faults[before:] // what its values are does not matter
 		return Answers{}
 	}
 	left := v.structure(tree)
@@ -71,6 +69,7 @@ func (v *validation) header(tree map[string]any) bool {
 			"unknown",
 			"name the answers file, or write one with: hybridge init")
 	case kindIsText && kind != Kind:
+		v.faults = nil // what its values are does not matter
 		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)),
 			"write kind: "+Kind+"; if this file is something else, name the answers file")
 	case versionIsText && version != APIVersion:
