@@ -110,7 +110,11 @@ func same(a, b *yaml.Node) bool {
 		return a.Value == b.Value && a.ShortTag() == b.ShortTag()
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(a.Content); i += 2 {
-			if !same(a.Content[i+1], child(b, a.Content[i].Value)) {
+			other := b.Content[i+1]
+			if b.Content[i].Value != a.Content[i].Value { // in another place, if at all
+				other = child(b, a.Content[i].Value)
+			}
+			if !same(a.Content[i+1], other) {
 				return false
 			}
 		}
