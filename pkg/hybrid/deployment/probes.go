@@ -55,9 +55,9 @@ func (d *Deployment) otherServers(f *forest, side *fact.Side) func(context.Conte
 			out = append(out, freebusy.Server{Name: host, Read: func(ctx context.Context, c exchange.Command) (
 				[]exchange.Object, error) {
 				if !mayHavePassword(f.answers, own, host) {
-					return nil, fmt.Errorf("%s: Exchange lists the server %s, which is neither of the owner of %s nor in "+
-						"the domain of the forest (directory.domain): no password is sent there, a Kerberos ticket would be: %w", a.Name,
-						link.Line(host), own.Hostname(), link.ErrUntrusted)
+					return nil, fmt.Errorf("%s: Exchange lists the server %s, which is neither of the owner of %s "+
+						"nor in the domain of the forest (directory.domain): no password is sent there, a Kerberos "+
+						"ticket would be: %w", a.Name, link.Line(host), own.Hostname(), link.ErrUntrusted)
 				}
 				s, err := d.openRemote(ctx, a)
 				if err != nil {
