@@ -63,7 +63,12 @@ func (e *estate) wizardOn(t *testing.T, command *exec.Cmd, columns, rows uint16,
 			}
 		}
 	}()
-	t.Cleanup(func() { _ = s.command.Process.Kill(); _ = s.command.Wait(); _ = s.file.Close(); _ = s.terminal.Close() })
+	t.Cleanup(func() {
+		_ = s.command.Process.Kill()
+		_ = s.command.Wait()
+		_ = s.file.Close()
+		_ = s.terminal.InputPipe().(io.Closer).Close() // what Close does, without a mark that Read looks at unlocked
+	})
 	return s
 }
 
