@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +44,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Setenv("HYBRIDGE_LANGUAGE", "en") // that of the tests, whatever that of the person who runs them
+	if signal.Ignored(syscall.SIGHUP) {  // under nohup, which the programs that are started would inherit
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
