@@ -202,6 +202,8 @@ func (s *scripted) Test(ctx context.Context, o deployment.TestOptions, obs obser
 }
 
 func (s *scripted) Notify(_ context.Context, _ report.About, seen []report.Outcome) error {
+	notes.Lock()
+	defer notes.Unlock()
 	s.noticed = append(s.noticed, seen)
 	return s.unnotified
 }
