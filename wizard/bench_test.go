@@ -396,7 +396,11 @@ type bench struct {
 	messages chan tea.Msg
 	commands sync.WaitGroup // that run
 	quit     bool
+	end      func() // lets the commands that run come to their end
 }
+
+// seated is the bench that sits in the working directory; there is only one.
+var seated *bench
 
 // wizardOn makes a wizard on a file of the given text; with "", there is none.
 func wizardOn(t *testing.T, file string, engine *fake) *model {
@@ -428,12 +432,16 @@ func wizardOn(t *testing.T, file string, engine *fake) *model {
 // sit starts the wizard in a window.
 func sit(t *testing.T, width, height int, file string, engine *fake) *bench {
 	t.Helper()
+	if seated != nil {
+		seated.end() // a late command would write into the next bench's directory
+	}
 	b := &bench{T: t, m: wizardOn(t, file, engine), messages: make(chan tea.Msg, 100)}
+	seated = b
 	b.m.way = neighbours()
 	b.m.screen = b.m.way[0]
 	ctx, cancel := context.WithCancel(b.m.ctx)
 	b.m.ctx = ctx
-	t.Cleanup(func() { // a late command would write into the next test's directory
+	b.end = sync.OnceFunc(func() {
 		cancel()
 		if engine.deaf {
 			return
@@ -448,6 +456,7 @@ func sit(t *testing.T, width, height int, file string, engine *fake) *bench {
 			}
 		}
 	})
+	t.Cleanup(b.end)
 	b.run(b.m.Init())
 	b.send(tea.WindowSizeMsg{Width: width, Height: height})
 	return b
