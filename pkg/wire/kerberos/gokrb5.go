@@ -116,7 +116,7 @@ func loadConfig(path string) (*config.Config, error) {
 			return config.New(), nil
 		}
 	}
-	data, err := readFile(path)
+	data, err := link.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("krb5 configuration: %w", err)
 	}
@@ -149,23 +149,6 @@ func ParseConfig(text string) (cfg *config.Config, err error) {
 	return cfg, err
 }
 
-// maxFile is far above any configuration, keytab or ticket cache.
-const maxFile = 16 << 20
-
-// readFile reads regular files only. A pipe without a writer would hang, and a device never ends.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
-	}
-	return os.ReadFile(path)
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -191,7 +174,7 @@ func prepare(cfg *config.Config, realm string) {
 
 // LoadKeytab reads a keytab; see ParseConfig.
 func LoadKeytab(path string) (*keytab.Keytab, error) {
-	data, err := readFile(path)
+	data, err := link.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("keytab: %w", err)
 	}
@@ -228,7 +211,7 @@ func LoadCache(path string) (*credentials.CCache, error) {
 		}
 		path = file
 	}
-	data, err := readFile(path)
+	data, err := link.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is no Kerberos ticket at %s: run kinit, or give the account by keytab or "+
 			"password", link.ErrAccess, path)

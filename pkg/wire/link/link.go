@@ -157,7 +157,7 @@ func (l *Link) loadRoots(o Options) error {
 	if o.CAFile == "" {
 		return nil
 	}
-	pem, err := readFile(o.CAFile)
+	pem, err := ReadFile(o.CAFile)
 	if err != nil {
 		return fmt.Errorf("read certificate authorities: %w", err)
 	}
@@ -167,19 +167,21 @@ func (l *Link) loadRoots(o Options) error {
 	return nil
 }
 
-// maxCAFile is far above any list of authorities; the system's has some 200 KiB.
-const maxCAFile = 16 << 20
+// maxFile is far above any list of authorities (the system's has some 200 KiB), configuration,
+// keytab or ticket cache.
+const maxFile = 16 << 20
 
-// readFile reads regular files only. A pipe without a writer would hang, and a device never ends.
-func readFile(path string) ([]byte, error) {
+// ReadFile reads regular files up to 16 MiB. A pipe without a writer would hang, and a device never
+// ends.
+func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", path)
-	case info.Size() > maxCAFile:
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxCAFile>>20)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
 	}
 	return os.ReadFile(path)
 }

@@ -134,7 +134,7 @@ func TestCAFileThatIsNone(t *testing.T) {
 	if err := os.WriteFile(big, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(big, maxCAFile+1); err != nil {
+	if err := os.Truncate(big, maxFile+1); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/dev/zero", pipe, big, t.TempDir()} {
