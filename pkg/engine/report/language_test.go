@@ -57,7 +57,8 @@ var german = map[string]string{
 	"The second report does not hold this check.": "Der zweite Bericht enthält diese Prüfung nicht.",
 	// pkg/engine/change
 	"Waiting. A later plan holds the next step:": "Es wartet. Ein späterer Plan enthält den nächsten Schritt:",
-	"waits": "wartet",
+	"waits": "wartet", "%s checks": "%s Prüfungen",
+	"the same command with -o markdown lists them": "derselbe Befehl mit -o markdown listet sie auf",
 	"Plan":  "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
 	"(secret %s)": "(Geheimnis %s)",

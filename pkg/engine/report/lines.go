@@ -29,6 +29,8 @@ type Style struct {
 	// Paint replaces the colors of a terminal; the wizard brings its own. The text that it is given
 	// may not be broken.
 	Paint func(Tone, string) string
+	// brief says that another format can be named, which shows what this one sums up.
+	brief bool
 }
 
 // Block renders one block into lines of the style's width.
