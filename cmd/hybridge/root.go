@@ -327,7 +327,7 @@ func operands(cmd *cobra.Command) int {
 
 // misuse makes errors about arguments ones of usage, in every command.
 func misuse(c *cobra.Command) {
-	c.SuggestionsMinimumDistance = 2 // letters that differ
+	c.DisableSuggestions = true // spelling has one rule for all names
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)
@@ -341,10 +341,13 @@ func misuse(c *cobra.Command) {
 				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(),
 					args[len(args)-1])
 			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usage("%w; did you mean %q?", err, near[0])
+			var names []string
+			for _, sub := range cmd.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
 			}
-			return usage("%w", err)
+			return usage("%w%s", err, spelling.DidYouMean(args[0], names))
 		}
 	}
 	for _, sub := range c.Commands() {

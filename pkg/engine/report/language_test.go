@@ -59,7 +59,7 @@ var german = map[string]string{
 	"Waiting. A later plan holds the next step:": "Es wartet. Ein späterer Plan enthält den nächsten Schritt:",
 	"waits": "wartet", "%s checks": "%s Prüfungen",
 	"the same command with -o markdown lists them": "derselbe Befehl mit -o markdown listet sie auf",
-	"Plan":  "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
+	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
 	"(secret %s)": "(Geheimnis %s)",
 	"%d to create, %d to change, %d to replace, %d to remove; %d unchanged": "%d anzulegen, %d zu ändern, %d " +
