@@ -157,7 +157,7 @@ func TestComplaintsAreClean(t *testing.T) {
 		errors.New("server said \x1b[2J"),
 	} {
 		var b bytes.Buffer
-		complain(&b, explain(t.Context(), nil, err))
+		complain(streams{Err: &b}, explain(t.Context(), nil, err))
 		if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "error: ") {
 			t.Errorf("got %q", b.String())
 		}

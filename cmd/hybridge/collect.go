@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -113,11 +114,10 @@ func runCollect(ctx context.Context, t *task, o collectOptions) error {
 	if err := t.write(s); err != nil {
 		return err
 	}
-	if t.text() {
-		fmt.Fprintf(t.Err, "kept %d answers\n", len(s.Readings)-s.Failed())
-		if n := s.Failed(); n > 0 {
-			fmt.Fprintf(t.Err, "without an answer: %d questions; hybridge check --snapshot says what that leaves unknown\n", n)
-		}
+	t.note("%s", msg.Plural(len(s.Readings)-s.Failed(), "kept %d answer", "kept %d answers"))
+	if n := s.Failed(); n > 0 {
+		t.note("without an answer: %s; hybridge check --snapshot says what that leaves unknown",
+			msg.Plural(n, "%d question", "%d questions"))
 	}
 	if t.outputFile != "" {
 		t.next("hybridge check --snapshot %s", report.ShellWord(t.outputFile))

@@ -142,11 +142,10 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 		state := slices.IndexFunc(lab.States(), func(s lab.State) bool { return s.ID == o.state })
 		title := lab.States()[state].Title
 		forests := msg.Plural(o.forests, "%d forest", "%d forests")
-		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s; Ctrl-C stops it
+		t.tell(t.Err, fmt.Sprintf(`the lab is up: %[2]s and %[3]s; Ctrl-C stops it
 set up between them: %[4]s
 next, in another terminal: hybridge check -f %[1]s
-                      or:  hybridge wizard -f %[1]s
-`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title)
+                      or:  hybridge wizard -f %[1]s`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title))
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {

@@ -100,6 +100,13 @@ func (g *globals) look(s streams, tty bool) report.Style {
 	return style
 }
 
+// lookAside is how text for people looks on standard error.
+func (g *globals) lookAside(s streams) report.Style {
+	style := g.look(s, s.ErrTTY)
+	style.Width = s.ErrWidth
+	return style
+}
+
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
 func run(args []string, s streams, open opener) int {
 	asked := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -137,7 +144,7 @@ func runIn(ctx context.Context, args []string, s streams, open opener) int {
 	if len(running.running) == 0 && f.Message != "" && !errors.Is(err, errFormat) {
 		failEarly(s.Out, args, f)
 	}
-	complain(s.Err, f)
+	complain(s, f)
 	if bug := (*broken.Error)(nil); errors.As(err, &bug) {
 		fmt.Fprintf(s.Err, "\n%s", report.Sanitize(string(bug.Stack)))
 	}

@@ -285,7 +285,7 @@ func (p *page) group(g *group) {
 			parts[i] += " (" + line(strings.Join(g.places[id], ", ")) + ")"
 		}
 	}
-	for _, ids := range breakLines(strings.Join(parts, ", "), p.Width-indent, false) {
+	for _, ids := range breakLines(strings.Join(parts, ", "), p.Width-indent, atSpaces) {
 		p.add(strings.Repeat(" ", indent) + ids)
 	}
 }
@@ -353,7 +353,7 @@ func (p *page) property(indent int, c Property) {
 		return
 	}
 	p.add(head)
-	for _, line := range breakLines(value, p.Width-indent-4, false) {
+	for _, line := range breakLines(value, p.Width-indent-4, atSpaces) {
 		p.add(margin + "    " + line)
 	}
 }
