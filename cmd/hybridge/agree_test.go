@@ -68,7 +68,7 @@ func TestAgreedAtATerminal(t *testing.T) {
 				t.Errorf("exit %d, called %v: %s", code, s.called, errout.String())
 			}
 			if failing && (!strings.Contains(errout.String(), "it is broken") || !strings.Contains(errout.String(),
-				"1 check that the plan depends on failed or could not look. Make these 1 changes? [y/N]")) {
+				"1 check that the plan depends on failed or could not look. Make this change? [y/N]")) {
 				t.Errorf("says %s", errout.String())
 			}
 			if consented := slices.Contains(s.applied.Accept, apply.AcceptFailedChecks); consented != (failing &&

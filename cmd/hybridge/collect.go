@@ -151,7 +151,7 @@ func (t *task) collect(ctx context.Context, o collectOptions) (deployment.Snapsh
 	case err != nil:
 		return in.Snapshot, err
 	}
-	t.note("read %d files of %s", len(in.Files), report.Sanitize(o.dir))
+	t.note("read %s of %s", msg.Plural(len(in.Files), "%d file", "%d files"), report.Sanitize(o.dir))
 	if described == nil {
 		t.note("the answers are made of the files: name yours with --answers FILE for another judgement")
 	}
@@ -186,8 +186,8 @@ func (t *task) keepNames(names deployment.Names, file string) error {
 	if err := errors.Join(err, f.commit()); err != nil {
 		return fmt.Errorf("write the names: %w", err)
 	}
-	t.note("wrote %s: %d names; it undoes the redaction, keep it to yourself", report.Sanitize(file),
-		len(names.Words()))
+	t.note("wrote %s: %s; it undoes the redaction, keep it to yourself", report.Sanitize(file),
+		msg.Plural(len(names.Words()), "%d name", "%d names"))
 	return nil
 }
 

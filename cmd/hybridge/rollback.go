@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 func newRollbackCommand(a app) *cobra.Command {
@@ -76,7 +77,8 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 		}
 		t.aside().View(undo.View())
 		run = undo.RunID // the run that was confirmed, even when a newer one appears meanwhile
-		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %d changes?", run, len(undo.Changes)))
+		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %s?", run,
+			msg.Plural(len(undo.Changes), "%d change", "%d changes")))
 		if err != nil {
 			return err
 		}

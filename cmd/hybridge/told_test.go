@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -48,5 +49,28 @@ func TestMessagesFitTheTerminal(t *testing.T) {
 	written, err := os.ReadFile(out)
 	if err != nil || !strings.Contains(string(written), strings.TrimSpace(long)) {
 		t.Errorf("%v: cut in a file:\n%s", err, written)
+	}
+}
+
+// What there is one of is told as one.
+func TestOneIsOne(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found := check.Report{Results: []check.Result{{ID: "a.b", Status: check.StatusFail, Findings: []check.Finding{{DN: "CN=a"}}}}}
+	for want, args := range map[string][]string{
+		"error: 1 change needs a confirmation and there is no terminal": {"apply"},
+		"findings.csv: 1 finding\n":                                     {"check", "--findings", filepath.Join(dir, "findings.csv")},
+	} {
+		got := execute(t, &scripted{plan: onePlan(t), check: found}, "", append(args, "-f", file)...)
+		if !strings.Contains(got.errout, want) {
+			t.Errorf("%v: %s", args, got.errout)
+		}
+	}
+	one := change.Plan{Summary: change.Summary{Unchanged: 1}}
+	if got := execute(t, &scripted{plan: one}, "", "plan", "-f", file); !strings.Contains(got.out, "1 resource is up to date.") {
+		t.Error(got.out)
 	}
 }

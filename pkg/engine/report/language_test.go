@@ -64,6 +64,7 @@ var german = map[string]string{
 	"(secret %s)": "(Geheimnis %s)",
 	"%d to create, %d to change, %d to replace, %d to remove; %d unchanged": "%d anzulegen, %d zu ändern, %d " +
 		"zu ersetzen, %d zu entfernen; %d schon richtig",
+	"Nothing to change: %d resource is up to date.": "Nichts zu ändern: %d Ressource stimmt.",
 	"Nothing to change: all %d resources are up to date.": "Nichts zu ändern: alle %d " +
 		"Ressourcen stimmen.",
 	"Nothing to change: no resource is planned.": "Nichts zu ändern: keine Ressource ist geplant.",

@@ -144,9 +144,9 @@ func wrap(text string, width int) []string { return breakLines(text, width, anyw
 type breaks int
 
 const (
-	atSpaces   breaks = iota // a word that is wider than a line stays whole, to be copied
-	inChinese                // and between ideographs
-	anywhere                 // and in a word that is wider than a line
+	atSpaces  breaks = iota // a word that is wider than a line stays whole, to be copied
+	inChinese               // and between ideographs
+	anywhere                // and in a word that is wider than a line
 )
 
 func breakLines(text string, width int, b breaks) []string {
