@@ -48,7 +48,7 @@ command resumes; hybridge rollback undoes the run.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0,
-		"how long a change may take to show when it is read back; 0 is the default of each kind")
+		"`TIME` that a change may take to show when it is read back; 0 is the default of each kind")
 	o.narrow.flags(c)
 	c.Flags().StringVar(&o.digest, "digest", "", "carry out only the plan of this `DIGEST`, as hybridge plan shows it")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {

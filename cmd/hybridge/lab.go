@@ -75,7 +75,7 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 	c.Flags().StringVar(&o.state, "state", lab.Clean,
 		"`STATE` between the forests and the tenant: clean, wizard, manual or half")
 	c.Flags().BoolVar(&o.edge, "edge", false, "contoso's mail passes an Edge Transport server")
-	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
+	c.Flags().IntVar(&o.users, "users", 0, "`NUMBER` of mailboxes per forest; 0 is 200")
 	c.Flags().BoolVar(&o.between, "between", false, "let the forests ask each other for free/busy")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
 		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")

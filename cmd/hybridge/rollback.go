@@ -32,7 +32,7 @@ shows it.`,
   hybridge rollback scripts/hybridge-result.json -f answers.yaml`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")
+	c.Flags().DurationVar(&o.wait, "wait", 0, "`TIME` that a change may take to show when it is read back")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be undone, and change nothing")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
 		return runRollback(ctx, t, strings.Join(args, ""), o)

@@ -246,13 +246,13 @@ and --non-interactive it runs all of them in plain lines.`,
 	flags.StringVar(&g.language, "language", s.Env("HYBRIDGE_LANGUAGE"),
 		"`LANGUAGE` of text for people: en, it, zh-Hans (default: that of the environment)")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
-	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
+	flags.DurationVar(&g.timeout, "timeout", 0, "`TIME` that the whole run may take, as in 90s or 20m; 0 is no limit")
 	flags.IntVar(&g.parallel, "parallel", 0,
 		"`NUMBER` of forests and hosts at the same time (default 4; to plan, all forests)")
 	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
 		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
 	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),
-		"log to standard error, or to --log-file: trace, debug, info, warn, error")
+		"log from this `LEVEL` to standard error, or to --log-file: trace, debug, info, warn, error")
 	flags.StringVar(&g.logFile, "log-file", s.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
 	flags.StringSliceVar(&g.only, "only", nil,
 		"only checks, or changes and what they need, whose id matches `GLOB`; may be given more than once")

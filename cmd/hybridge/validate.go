@@ -25,9 +25,10 @@ func newValidateCommand(a app) *cobra.Command {
 	var list strings.Builder
 	var ids []string
 	for _, s := range deployment.Subjects() {
-		if s.ID != "" {
-			ids = append(ids, s.ID)
+		if s.ID == "" {
+			continue
 		}
+		ids = append(ids, s.ID)
 		fmt.Fprintf(&list, "  %-18s %s\n", strings.TrimSpace(s.ID+" "+s.Takes), s.About)
 	}
 	c := &cobra.Command{
