@@ -275,8 +275,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		}
 		for _, id := range g.accept {
 			if !slices.Contains(consents, id) {
-				return usage("--accept %s: there is no such ID%s; there are %s", id,
-					spelling.DidYouMean(id, consents), strings.Join(consents, ", "))
+				return usage("--accept %s: there is no such ID%s", id, spelling.OneOf(id, consents))
 			}
 		}
 		if g.language != "" && msg.Language(g.language) == "" {
@@ -343,6 +342,9 @@ func misuse(c *cobra.Command) {
 			}
 			if !cmd.HasSubCommands() && len(args) < operands(cmd) {
 				return usage("%s needs %s", cmd.CommandPath(), strings.Join(strings.Fields(cmd.Use)[1:], " and "))
+			}
+			if flag := separated(cmd.Flags()); flag != nil && !cmd.HasSubCommands() {
+				return usage("--%s takes a value after an equals sign: --%[1]s=%s", flag.Name, args[len(args)-1])
 			}
 			if !cmd.HasSubCommands() {
 				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(),

@@ -118,8 +118,7 @@ func subjectArgs(args, ids []string) error {
 	}
 	i := slices.IndexFunc(deployment.Subjects(), func(s deployment.Subject) bool { return s.ID == args[0] })
 	if args[0] == "" || i < 0 {
-		return usage("cannot validate %q%s; name what to validate: %s", args[0], spelling.DidYouMean(args[0], ids),
-			strings.Join(ids, ", "))
+		return usage("cannot validate %q%s", args[0], spelling.OneOf(args[0], ids))
 	}
 	s, given := deployment.Subjects()[i], len(args)-1
 	switch takes := len(strings.Fields(s.Takes)); {

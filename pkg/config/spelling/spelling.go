@@ -55,6 +55,15 @@ func DidYouMean(word string, candidates []string) string {
 	return ""
 }
 
+// OneOf is the end of a sentence about a name that does not exist: the candidate that was probably
+// meant, or all that there are.
+func OneOf(word string, candidates []string) string {
+	if near := DidYouMean(word, candidates); near != "" {
+		return near
+	}
+	return "; there are " + strings.Join(candidates, ", ")
+}
+
 // Distance is how many slips of the hand lie between two words: a letter that is missing, added or
 // wrong, or two that changed places.
 func Distance(a, b string) int {

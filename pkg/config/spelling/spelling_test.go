@@ -23,6 +23,12 @@ func TestNearest(t *testing.T) {
 	if got := DidYouMean("chekc", names); got != `; did you mean "check"?` {
 		t.Error(got)
 	}
+	if got := OneOf("chekc", names); got != `; did you mean "check"?` {
+		t.Error(got)
+	}
+	if got := OneOf("nothing", names[:2]); got != "; there are lab, check" {
+		t.Error(got)
+	}
 	if got := DidYouMean("nothing", names); got != "" {
 		t.Error(got)
 	}
