@@ -145,7 +145,8 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 		t.tell(t.Err, fmt.Sprintf(`the lab is up: %[2]s and %[3]s; Ctrl-C stops it
 set up between them: %[4]s
 next, in another terminal: hybridge check -f %[1]s
-                      or:  hybridge wizard -f %[1]s`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title))
+                      or:  hybridge wizard -f %[1]s`,
+			report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title))
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {

@@ -23,7 +23,8 @@ type opening struct{ from, to, port, use string }
 func (d *Deployment) networkRunbook(p change.Plan) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Runbook of the network team: %s by others\n\nhybridge plan `%s`. hybridge changes no "+
-		"DNS record and no firewall: this is what the other teams rest on.\n", msg.Plural(len(p.Changes), "%d change", "%d changes"), p.Digest)
+		"DNS record and no firewall: this is what the other teams rest on.\n",
+		msg.Plural(len(p.Changes), "%d change", "%d changes"), p.Digest)
 	b.WriteString("\n## Before the first step\n\n- GO when everything below is in place and these checks pass: " +
 		"`hybridge check --only 'reachability.*' --only 'dns.*' --only 'autodiscover.*'`.\n" +
 		"- STOP when one of them fails or cannot look: the scripts of the others would set up a way that is closed.\n")

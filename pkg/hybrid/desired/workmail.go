@@ -68,7 +68,8 @@ func (p *Planner) workMail(ctx context.Context) (workmail.Organization, error) {
 	case errors.Is(err, workmail.ErrNotFound):
 		return o, notReady{fmt.Sprintf("%v. hybridge creates one where the answers file names its AD Connector "+
 			"(workmail.directory): WorkMail has taken no new customers since %s, and ends in %s", err,
-			workmail.NewCustomersEnd.Format(time.DateOnly), msg.Plural(workmail.DaysLeft(p.day()), "%d day", "%d days"))}
+			workmail.NewCustomersEnd.Format(time.DateOnly),
+			msg.Plural(workmail.DaysLeft(p.day()), "%d day", "%d days"))}
 	case err != nil:
 		return o, err
 	case o.Arising():
