@@ -68,7 +68,7 @@ func TestAgreedAtATerminal(t *testing.T) {
 				t.Errorf("exit %d, called %v: %s", code, s.called, errout.String())
 			}
 			if failing && (!strings.Contains(errout.String(), "it is broken") || !strings.Contains(errout.String(),
-				"1 check that the plan depends on failed or could not look. Make these 1 changes? [y/N]")) {
+				"1 check that the plan depends on failed or could not look. Make this change? [y/N]")) {
 				t.Errorf("says %s", errout.String())
 			}
 			if consented := slices.Contains(s.applied.Accept, apply.AcceptFailedChecks); consented != (failing &&
@@ -157,7 +157,7 @@ func TestComplaintsAreClean(t *testing.T) {
 		errors.New("server said \x1b[2J"),
 	} {
 		var b bytes.Buffer
-		complain(&b, explain(t.Context(), nil, err))
+		complain(streams{Err: &b}, explain(t.Context(), nil, err))
 		if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "error: ") {
 			t.Errorf("got %q", b.String())
 		}

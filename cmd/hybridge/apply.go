@@ -48,7 +48,7 @@ command resumes; hybridge rollback undoes the run.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0,
-		"how long a change may take to show when it is read back; 0 is the default of each kind")
+		"`TIME` that a change may take to show when it is read back; 0 is the default of each kind")
 	o.narrow.flags(c)
 	c.Flags().StringVar(&o.digest, "digest", "", "carry out only the plan of this `DIGEST`, as hybridge plan shows it")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
@@ -170,14 +170,17 @@ func (t *task) agree(ctx context.Context, plan change.Plan, checks check.Report)
 	case t.yes:
 		return nil
 	case !t.interactive():
-		return usage("%d changes need a confirmation and there is no terminal: review them with hybridge plan, "+
-			"then confirm with --yes", len(plan.Changes))
+		return usage("%s a confirmation and there is no terminal: review with hybridge plan, then confirm with --yes",
+			msg.Plural(len(plan.Changes), "%d change needs", "%d changes need"))
 	}
 	t.aside().View(plan.View())
 	if err := apply.Unaccepted(plan, deployment.Kinds(), t.accept); err != nil {
 		return err
 	}
-	question := fmt.Sprintf("Make these %d changes?", len(plan.Changes))
+	question := "Make this change?"
+	if n := len(plan.Changes); n > 1 {
+		question = fmt.Sprintf("Make these %d changes?", n)
+	}
 	if objection != nil {
 		failed := deployment.Objections(checks)
 		t.aside().View(check.Report{Results: failed, Summary: check.Count(failed)}.View())

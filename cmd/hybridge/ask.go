@@ -53,7 +53,7 @@ func (t *task) prompt(ctx context.Context, label string) (secret.Value, error) {
 // confirm asks a yes-or-no question.
 func (t *task) confirm(ctx context.Context, question string) (bool, error) {
 	t.settle()
-	fmt.Fprintf(t.Err, "%s [y/N] ", question)
+	fmt.Fprint(t.Err, report.Told(question+" [y/N]", t.ErrWidth), " ")
 	type answer struct {
 		text string
 		err  error

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -68,7 +69,8 @@ func (t *task) writeFindings(findings []check.Finding, o checkOptions) error {
 		if err := errors.Join(write(f, findings), f.commit()); err != nil {
 			return fmt.Errorf("write the findings: %w", err)
 		}
-		t.note("wrote %s: %d findings", report.Sanitize(o.findings), len(findings))
+		t.note("wrote %s: %s", report.Sanitize(o.findings),
+			msg.Plural(len(findings), "%d finding", "%d findings"))
 	}
 	if o.fixScript == "" {
 		return nil

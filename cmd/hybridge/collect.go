@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -113,11 +114,10 @@ func runCollect(ctx context.Context, t *task, o collectOptions) error {
 	if err := t.write(s); err != nil {
 		return err
 	}
-	if t.text() {
-		fmt.Fprintf(t.Err, "kept %d answers\n", len(s.Readings)-s.Failed())
-		if n := s.Failed(); n > 0 {
-			fmt.Fprintf(t.Err, "without an answer: %d questions; hybridge check --snapshot says what that leaves unknown\n", n)
-		}
+	t.note("%s", msg.Plural(len(s.Readings)-s.Failed(), "kept %d answer", "kept %d answers"))
+	if n := s.Failed(); n > 0 {
+		t.note("without an answer: %s; hybridge check --snapshot says what that leaves unknown",
+			msg.Plural(n, "%d question", "%d questions"))
 	}
 	if t.outputFile != "" {
 		t.next("hybridge check --snapshot %s", report.ShellWord(t.outputFile))
@@ -151,7 +151,7 @@ func (t *task) collect(ctx context.Context, o collectOptions) (deployment.Snapsh
 	case err != nil:
 		return in.Snapshot, err
 	}
-	t.note("read %d files of %s", len(in.Files), report.Sanitize(o.dir))
+	t.note("read %s of %s", msg.Plural(len(in.Files), "%d file", "%d files"), report.Sanitize(o.dir))
 	if described == nil {
 		t.note("the answers are made of the files: name yours with --answers FILE for another judgement")
 	}
@@ -186,8 +186,8 @@ func (t *task) keepNames(names deployment.Names, file string) error {
 	if err := errors.Join(err, f.commit()); err != nil {
 		return fmt.Errorf("write the names: %w", err)
 	}
-	t.note("wrote %s: %d names; it undoes the redaction, keep it to yourself", report.Sanitize(file),
-		len(names.Words()))
+	t.note("wrote %s: %s; it undoes the redaction, keep it to yourself", report.Sanitize(file),
+		msg.Plural(len(names.Words()), "%d name", "%d names"))
 	return nil
 }
 

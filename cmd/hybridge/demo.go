@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -58,7 +58,7 @@ func scenarioNamed(id string) (scenario, error) {
 		}
 		ids = append(ids, s.id)
 	}
-	return scenario{}, usage("--scenario %q is not known; there are %s", id, strings.Join(ids, ", "))
+	return scenario{}, usage("--scenario %q is not known%s", id, spelling.OneOf(id, ids))
 }
 
 func newDemoCommand(a app) *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -273,10 +272,10 @@ func explain(ctx context.Context, cmd *cobra.Command, err error) report.Failure 
 }
 
 // complain writes a failure for a person.
-func complain(w io.Writer, f report.Failure) {
+func complain(s streams, f report.Failure) {
 	for _, part := range []struct{ label, text string }{{"error", f.Message}, {"hint", f.Hint}, {"see", f.See}} {
 		if part.text != "" {
-			fmt.Fprintf(w, "%s: %s\n", part.label, strings.TrimRight(report.Sanitize(part.text), "\n"))
+			s.tell(s.Err, part.label+": "+strings.TrimRight(report.Sanitize(part.text), "\n"))
 		}
 	}
 }

@@ -70,6 +70,17 @@ func flagRanges(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
+// separated is a flag that was given without its value, which need not be given; nil when there is
+// none. An argument may have been meant as the value.
+func separated(flags *pflag.FlagSet) (flag *pflag.Flag) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.NoOptDefVal == f.Value.String() && f.Value.Type() != "bool" {
+			flag = f
+		}
+	})
+	return flag
+}
+
 // narrowed are the commands that --only and --skip narrow, by the first word below the root; "" is
 // the root itself. The others refuse them: a rollback that ignored --only would undo everything.
 var narrowed = []string{"", "wizard", "check", "plan", "apply", "rotate", "validate", "collect", "support-bundle"}

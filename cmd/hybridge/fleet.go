@@ -218,11 +218,8 @@ func fleetCode(r fleet.Report) int {
 	case s.Unknown+s.Missing+len(r.Unreadable) > 0:
 		return exitInconclusive
 	case s.Failed > 0:
-		for _, d := range r.Deployments {
-			if d.ExitCode == exitFailed {
-				return exitFailed
-			}
-		}
+		return exitFailed
+	case s.Pending > 0:
 		return exitPending
 	}
 	return exitFine

@@ -295,7 +295,8 @@ func TestFleetOfLinksAndFaults(t *testing.T) {
 func TestFleetOfPlans(t *testing.T) {
 	folder, _ := fleetFolder(t, 2)
 	got := execute(t, &scripted{plan: onePlan(t)}, "", "plan", "-f", folder, "--detailed-exitcode")
-	if got.code != exitPending || !strings.Contains(got.out, "2 failed") {
+	if got.code != exitPending || !strings.Contains(got.out, "Deployments: 0 fine, 2 with pending changes.\n") ||
+		strings.Contains(got.out, "FAIL ") || strings.Count(got.out, "PEND") != 2 {
 		t.Errorf("exit %d: %s%s", got.code, got.out, got.errout)
 	}
 	if got := execute(t, &scripted{plan: onePlan(t)}, "", "plan", "-f", folder); got.code != exitFine {

@@ -39,7 +39,7 @@ Scenarios:
   hybridge init --discover contoso.com fabrikam.example --output-file answers.yaml`,
 	}
 	c.Flags().BoolVar(&discover, "discover", false, "look for the answers in DNS, Active Directory and the clouds")
-	c.Flags().StringVar(&scenario, "scenario", scenario, strings.Join(ids, ", "))
+	c.Flags().StringVar(&scenario, "scenario", scenario, "the `SCENARIO`: "+strings.Join(ids, ", "))
 	_ = c.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(ids, cobra.ShellCompDirectiveNoFileComp))
 	c.PreRunE = func(cmd *cobra.Command, domains []string) error {
 		switch {

@@ -75,7 +75,7 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 	c.Flags().StringVar(&o.state, "state", lab.Clean,
 		"`STATE` between the forests and the tenant: clean, wizard, manual or half")
 	c.Flags().BoolVar(&o.edge, "edge", false, "contoso's mail passes an Edge Transport server")
-	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
+	c.Flags().IntVar(&o.users, "users", 0, "`NUMBER` of mailboxes per forest; 0 is 200")
 	c.Flags().BoolVar(&o.between, "between", false, "let the forests ask each other for free/busy")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
 		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
@@ -142,11 +142,11 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 		state := slices.IndexFunc(lab.States(), func(s lab.State) bool { return s.ID == o.state })
 		title := lab.States()[state].Title
 		forests := msg.Plural(o.forests, "%d forest", "%d forests")
-		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s; Ctrl-C stops it
+		t.tell(t.Err, fmt.Sprintf(`the lab is up: %[2]s and %[3]s; Ctrl-C stops it
 set up between them: %[4]s
 next, in another terminal: hybridge check -f %[1]s
-                      or:  hybridge wizard -f %[1]s
-`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title)
+                      or:  hybridge wizard -f %[1]s`,
+			report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title))
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {

@@ -20,7 +20,7 @@ import (
 // reads those.
 func (t *task) next(format string, args ...any) {
 	if t.text() && !t.recalled {
-		fmt.Fprintf(t.told(), "next: "+format+"\n", args...)
+		t.tell(t.told(), fmt.Sprintf("next: "+format, args...))
 	}
 }
 
@@ -35,7 +35,7 @@ func (t *task) told() io.Writer {
 // note says on standard error what was done beside the report.
 func (t *task) note(format string, args ...any) {
 	if t.text() {
-		fmt.Fprintf(t.told(), format+"\n", args...)
+		t.tell(t.told(), fmt.Sprintf(format, args...))
 	}
 }
 
@@ -173,7 +173,7 @@ func (t *task) staleHint(plan change.Plan, err error) error {
 // afterInit says what a fresh answers file needs.
 func (t *task) afterInit(path string) {
 	if path == "" && t.OutTTY {
-		fmt.Fprintf(t.Err, "next: write it to a file: hybridge init --output-file %s\n", defaultAnswers)
+		t.tell(t.Err, "next: write it to a file: hybridge init --output-file "+defaultAnswers)
 		return
 	}
 	if path == "" {
@@ -183,5 +183,5 @@ func (t *task) afterInit(path string) {
 	if path != defaultAnswers {
 		command += " -f " + report.ShellWord(path)
 	}
-	fmt.Fprintf(t.Err, "next: replace each <...>, in an editor or in the wizard; then: %s\n", command)
+	t.tell(t.Err, "next: replace each <...>, in an editor or in the wizard; then: "+command)
 }

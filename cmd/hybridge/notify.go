@@ -23,7 +23,7 @@ func (t *task) notice(d report.Document) {
 	if p, ok := d.(change.Plan); ok && t.drift {
 		o := report.Outcome{ID: "plan", Place: "plan", Status: report.Pass}
 		if n := len(p.Changes); n > 0 {
-			o.Status, o.Summary = report.Warn, msg.Of("%d changes are pending", n)
+			o.Status, o.Summary = report.Warn, msg.Plural(n, "%d change is pending", "%d changes are pending")
 		}
 		t.seen = append(t.seen, o)
 	}

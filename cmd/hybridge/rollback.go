@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 func newRollbackCommand(a app) *cobra.Command {
@@ -31,7 +32,7 @@ shows it.`,
   hybridge rollback scripts/hybridge-result.json -f answers.yaml`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")
+	c.Flags().DurationVar(&o.wait, "wait", 0, "`TIME` that a change may take to show when it is read back")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be undone, and change nothing")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
 		return runRollback(ctx, t, strings.Join(args, ""), o)
@@ -76,7 +77,8 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 		}
 		t.aside().View(undo.View())
 		run = undo.RunID // the run that was confirmed, even when a newer one appears meanwhile
-		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %d changes?", run, len(undo.Changes)))
+		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %s?", run,
+			msg.Plural(len(undo.Changes), "%d change", "%d changes")))
 		if err != nil {
 			return err
 		}

@@ -100,6 +100,13 @@ func (g *globals) look(s streams, tty bool) report.Style {
 	return style
 }
 
+// lookAside is how text for people looks on standard error.
+func (g *globals) lookAside(s streams) report.Style {
+	style := g.look(s, s.ErrTTY)
+	style.Width = s.ErrWidth
+	return style
+}
+
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
 func run(args []string, s streams, open opener) int {
 	asked := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -137,7 +144,7 @@ func runIn(ctx context.Context, args []string, s streams, open opener) int {
 	if len(running.running) == 0 && f.Message != "" && !errors.Is(err, errFormat) {
 		failEarly(s.Out, args, f)
 	}
-	complain(s.Err, f)
+	complain(s, f)
 	if bug := (*broken.Error)(nil); errors.As(err, &bug) {
 		fmt.Fprintf(s.Err, "\n%s", report.Sanitize(string(bug.Stack)))
 	}
@@ -239,13 +246,13 @@ and --non-interactive it runs all of them in plain lines.`,
 	flags.StringVar(&g.language, "language", s.Env("HYBRIDGE_LANGUAGE"),
 		"`LANGUAGE` of text for people: en, it, zh-Hans (default: that of the environment)")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
-	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
+	flags.DurationVar(&g.timeout, "timeout", 0, "`TIME` that the whole run may take, as in 90s or 20m; 0 is no limit")
 	flags.IntVar(&g.parallel, "parallel", 0,
 		"`NUMBER` of forests and hosts at the same time (default 4; to plan, all forests)")
 	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
 		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
 	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),
-		"log to standard error, or to --log-file: trace, debug, info, warn, error")
+		"log from this `LEVEL` to standard error, or to --log-file: trace, debug, info, warn, error")
 	flags.StringVar(&g.logFile, "log-file", s.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
 	flags.StringSliceVar(&g.only, "only", nil,
 		"only checks, or changes and what they need, whose id matches `GLOB`; may be given more than once")
@@ -268,8 +275,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		}
 		for _, id := range g.accept {
 			if !slices.Contains(consents, id) {
-				return usage("--accept %s: there is no such ID%s; there are %s", id,
-					spelling.DidYouMean(id, consents), strings.Join(consents, ", "))
+				return usage("--accept %s: there is no such ID%s", id, spelling.OneOf(id, consents))
 			}
 		}
 		if g.language != "" && msg.Language(g.language) == "" {
@@ -327,7 +333,7 @@ func operands(cmd *cobra.Command) int {
 
 // misuse makes errors about arguments ones of usage, in every command.
 func misuse(c *cobra.Command) {
-	c.SuggestionsMinimumDistance = 2 // letters that differ
+	c.DisableSuggestions = true // spelling has one rule for all names
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)
@@ -337,14 +343,20 @@ func misuse(c *cobra.Command) {
 			if !cmd.HasSubCommands() && len(args) < operands(cmd) {
 				return usage("%s needs %s", cmd.CommandPath(), strings.Join(strings.Fields(cmd.Use)[1:], " and "))
 			}
+			if flag := separated(cmd.Flags()); flag != nil && !cmd.HasSubCommands() {
+				return usage("--%s takes a value after an equals sign: --%[1]s=%s", flag.Name, args[len(args)-1])
+			}
 			if !cmd.HasSubCommands() {
 				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(),
 					args[len(args)-1])
 			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usage("%w; did you mean %q?", err, near[0])
+			var names []string
+			for _, sub := range cmd.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
 			}
-			return usage("%w", err)
+			return usage("%w%s", err, spelling.DidYouMean(args[0], names))
 		}
 	}
 	for _, sub := range c.Commands() {

@@ -50,7 +50,7 @@ func (o *rotateOptions) flags(c *cobra.Command, forest string) {
 		"write the plan as PowerShell scripts into `DIR`, and change nothing")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
-	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")
+	c.Flags().DurationVar(&o.wait, "wait", 0, "`TIME` that a change may take to show when it is read back")
 }
 
 func newRotateTransportCommand(a app) *cobra.Command {
@@ -73,7 +73,7 @@ record is shown, and comes first. A certificate that lacks a name of the present
 	}
 	o.flags(c, "`NAME` of the forest in the answers file; needed when it has several")
 	c.Flags().StringVar(&o.PFX, "pfx", "", "the new certificate with its key and chain: a PKCS#12 `FILE`")
-	c.Flags().StringVar(&o.password, "password", "", "where its password is kept: "+secret.Forms+
+	c.Flags().StringVar(&o.password, "password", "", "`PLACE` of its password: "+secret.Forms+
 		"; PATH is relative to the answers file")
 	c.Flags().StringSliceVar(&o.Services, "services", []string{"SMTP"},
 		"`SERVICE`s that it is enabled for: SMTP, IIS, IMAP, POP; none is an empty text")

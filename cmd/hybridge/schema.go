@@ -90,8 +90,7 @@ func newSchemaCommand(a app) *cobra.Command {
 		name := append(args, "answers")[0]
 		s, err := schema(name)
 		if err != nil {
-			return usage("there is no schema %q%s; there are %s", name, spelling.DidYouMean(name, names),
-				strings.Join(names, ", "))
+			return usage("there is no schema %q%s", name, spelling.OneOf(name, names))
 		}
 		return t.write(s)
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -21,6 +22,7 @@ type streams struct {
 	ErrTTY   bool
 	Width    int // of the terminal; 0 when unknown
 	Height   int // of the terminal, in lines; 0 when unknown
+	ErrWidth int // of the terminal that Err is; 0 when it is none, or unknown
 	Env      func(string) string
 }
 
@@ -35,8 +37,16 @@ func systemStreams() streams {
 			s.Width, s.Height = width, height
 		}
 	}
+	if s.ErrTTY {
+		if width, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil {
+			s.ErrWidth = width
+		}
+	}
 	return s
 }
+
+// tell writes messages to w, which becomes standard error: on a terminal in lines that fit.
+func (s streams) tell(w io.Writer, text string) { fmt.Fprintln(w, report.Told(text, s.ErrWidth)) }
 
 // canDraw reports whether a full-screen program can draw on the terminal.
 func (s streams) canDraw() bool {
@@ -58,7 +68,11 @@ func (s streams) style(tty, noColor bool) report.Style {
 	forced := s.Env("CLICOLOR_FORCE") != "" && s.Env("CLICOLOR_FORCE") != "0"
 	plain := noColor || s.Env("NO_COLOR") != "" || s.Env("HYBRIDGE_NO_COLOR") != "" || s.Env("TERM") == "dumb" ||
 		runtime.GOOS == "windows" && s.Env("WT_SESSION") == ""
-	return report.Style{Color: !plain && tty || forced && !noColor, ASCII: !s.utf8(), Width: s.Width}
+	width := 0
+	if tty {
+		width = s.Width
+	}
+	return report.Style{Color: !plain && tty || forced && !noColor, ASCII: !s.utf8(), Width: width}
 }
 
 func (s streams) utf8() bool {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -71,7 +70,7 @@ func (a app) start(has report.Trait) (*task, error) {
 		Version: version})
 	var observed bool
 	if t.obs, observed = t.writer.(observe.Observer); !observed {
-		t.progress = report.NewProgress(a.Err, a.look(a.streams, a.ErrTTY))
+		t.progress = report.NewProgress(a.Err, a.lookAside(a.streams))
 		t.obs = t.progress
 	}
 	a.tasks.running = append(a.tasks.running, t)
@@ -117,7 +116,7 @@ func (t *task) openWith(a answers.Answers) error {
 	o := t.options()
 	o.Dir, o.StateDir = dir, t.state
 	if t.interactive() {
-		o.Prompt, o.Say = t.prompt, func(text string) { fmt.Fprintln(t.Err, report.Sanitize(text)) }
+		o.Prompt, o.Say = t.prompt, func(text string) { t.tell(t.Err, report.Sanitize(text)) }
 	}
 	t.deployed, err = t.opener(a, o)
 	if err == nil && t.progress != nil {
@@ -201,7 +200,7 @@ func (t *task) text() bool { return t.output == "text" }
 // aside writes to standard error for a person, in every format of the data.
 func (t *task) aside() *report.Text {
 	t.settle()
-	return report.NewText(t.Err, t.look(t.streams, t.ErrTTY))
+	return report.NewText(t.Err, t.lookAside(t.streams))
 }
 
 // defaultAnswers is read when no answers are named and it is there, by the wizard and by every

@@ -49,15 +49,15 @@ The same holds for messages; a message is pending while a server puts it off and
 	}
 	c.Flags().StringVar(&o.From, "from", "", "only lookups by `ADDRESS`")
 	c.Flags().StringVar(&o.To, "to", "", "only lookups of `ADDRESS`")
-	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "repeat until every lookup works, for at most this long")
+	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "repeat until every lookup works, for at most this `TIME`")
 	c.Flags().IntVar(&o.Sample, "sample", 0,
 		"look up `NUMBER` mailboxes per forest and side instead of the pairs in the answers file")
 	c.Flags().BoolVar(&o.Marker, "marker", false,
 		"put an appointment into each mailbox that is asked about, compare its times, and remove it")
 	c.Flags().BoolVar(&o.Message, "message", false,
 		"send a message for each pair instead of a lookup, and judge how it arrives")
-	c.Flags().DurationVar(&o.Wait, "wait", 0, "how long a message may take; three minutes when not given")
-	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
+	c.Flags().DurationVar(&o.Wait, "wait", 0, "`TIME` that a message may take; three minutes when not given")
+	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat after this `TIME`, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
 	return a.fleetVerb(c, testTraits,
 		func(ctx context.Context, t *task, _ []string) error {

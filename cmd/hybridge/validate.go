@@ -25,9 +25,10 @@ func newValidateCommand(a app) *cobra.Command {
 	var list strings.Builder
 	var ids []string
 	for _, s := range deployment.Subjects() {
-		if s.ID != "" {
-			ids = append(ids, s.ID)
+		if s.ID == "" {
+			continue
 		}
+		ids = append(ids, s.ID)
 		fmt.Fprintf(&list, "  %-18s %s\n", strings.TrimSpace(s.ID+" "+s.Takes), s.About)
 	}
 	c := &cobra.Command{
@@ -117,8 +118,7 @@ func subjectArgs(args, ids []string) error {
 	}
 	i := slices.IndexFunc(deployment.Subjects(), func(s deployment.Subject) bool { return s.ID == args[0] })
 	if args[0] == "" || i < 0 {
-		return usage("cannot validate %q%s; name what to validate: %s", args[0], spelling.DidYouMean(args[0], ids),
-			strings.Join(ids, ", "))
+		return usage("cannot validate %q%s", args[0], spelling.OneOf(args[0], ids))
 	}
 	s, given := deployment.Subjects()[i], len(args)-1
 	switch takes := len(strings.Fields(s.Takes)); {

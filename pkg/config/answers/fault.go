@@ -74,7 +74,11 @@ func (f Faults) Error() string {
 		parts = append(parts, fault.Error())
 	}
 	if more := len(f) - shownFaults; more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more faults", more))
+		last := "and one more fault"
+		if more > 1 {
+			last = fmt.Sprintf("and %d more faults", more)
+		}
+		parts = append(parts, last)
 	}
 	return strings.Join(parts, "\n")
 }

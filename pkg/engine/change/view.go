@@ -21,7 +21,8 @@ func (p Plan) View() report.View {
 	v := report.View{Name: "plan", Title: msg.Of("Plan")}
 	s := p.Summary
 	if len(p.Changes) == 0 {
-		text := msg.Of("Nothing to change: all %d resources are up to date.", s.Unchanged)
+		text := msg.Plural(s.Unchanged, "Nothing to change: %d resource is up to date.",
+			"Nothing to change: all %d resources are up to date.")
 		if s.Unchanged == 0 {
 			text = msg.Of("Nothing to change: no resource is planned.")
 		}

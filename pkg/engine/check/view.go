@@ -69,6 +69,7 @@ func (r Result) Block() report.Finding {
 	f.Group, _, _ = strings.Cut(r.Scope, ": ") // all hosts of a forest are one suite
 	ended := errors.Is(r.Cause, context.Canceled) || errors.Is(r.Cause, context.DeadlineExceeded)
 	f.Interrupted = ended && r.Status == StatusSkip
+	f.Aside = r.Status == StatusSkip && len(r.MissingRights) == 0 // a right is granted for each check
 	if a := r.Acknowledgement; a != nil && a.State != Unneeded {
 		f.Details = append(f.Details, report.Paragraph{Label: msg.Of("acknowledged"), Text: a.text()})
 	}

@@ -38,8 +38,10 @@ type Report struct {
 type Summary struct {
 	// The deployments whose run ended with exit code 0, with their warnings.
 	Fine int `json:"fine"`
-	// Those with a failed check or lookup, or with pending changes.
+	// Those with a failed check or lookup.
 	Failed int `json:"failed"`
+	// Those that plan --detailed-exitcode has changes for.
+	Pending int `json:"pending"`
 	// Those whose run ended with another exit code: how they are is not known.
 	Unknown int `json:"unknown"`
 	// Those that no report is of.
@@ -161,11 +163,13 @@ func (r Report) sorted() Report {
 	}
 	sorting.Func(r.Deployments, func(a, b Deployment) int { return cmp.Compare(a.key(), b.key()) })
 	slices.Sort(r.Missing)
-	r.Summary.Fine, r.Summary.Failed, r.Summary.Unknown = 0, 0, 0
+	r.Summary.Fine, r.Summary.Failed, r.Summary.Pending, r.Summary.Unknown = 0, 0, 0, 0
 	for _, d := range r.Deployments {
 		switch d.state() {
 		case report.Fail:
 			r.Summary.Failed++
+		case report.Pending:
+			r.Summary.Pending++
 		case report.Error:
 			r.Summary.Unknown++
 		default:
@@ -187,8 +191,10 @@ const (
 // state is how a deployment is, in one word.
 func (d Deployment) state() report.Status {
 	switch d.ExitCode {
-	case codeFailed, codePending:
+	case codeFailed:
 		return report.Fail
+	case codePending:
+		return report.Pending
 	case codeFine:
 		if d.counts()[report.Warn] > 0 {
 			return report.Warn

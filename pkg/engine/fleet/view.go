@@ -56,6 +56,7 @@ func (r Report) View() report.View {
 		tone      report.Tone
 	}{
 		{s.Failed, "%d failed", "%d failed", report.Bad},
+		{s.Pending, "%d with pending changes", "%d with pending changes", report.Caution},
 		{s.Unknown, "%d unknown", "%d unknown", report.Bad},
 		{s.Missing, "%d without a report", "%d without a report", report.Bad},
 		{len(r.Unreadable), "%d file cannot be read", "%d files cannot be read", report.Bad},

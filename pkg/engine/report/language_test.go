@@ -57,12 +57,14 @@ var german = map[string]string{
 	"The second report does not hold this check.": "Der zweite Bericht enthält diese Prüfung nicht.",
 	// pkg/engine/change
 	"Waiting. A later plan holds the next step:": "Es wartet. Ein späterer Plan enthält den nächsten Schritt:",
-	"waits": "wartet",
-	"Plan":  "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
+	"waits": "wartet", "%s checks": "%s Prüfungen",
+	"the same command with -o markdown lists them": "derselbe Befehl mit -o markdown listet sie auf",
+	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
 	"(secret %s)": "(Geheimnis %s)",
 	"%d to create, %d to change, %d to replace, %d to remove; %d unchanged": "%d anzulegen, %d zu ändern, %d " +
 		"zu ersetzen, %d zu entfernen; %d schon richtig",
+	"Nothing to change: %d resource is up to date.": "Nichts zu ändern: %d Ressource stimmt.",
 	"Nothing to change: all %d resources are up to date.": "Nichts zu ändern: alle %d " +
 		"Ressourcen stimmen.",
 	"Nothing to change: no resource is planned.": "Nichts zu ändern: keine Ressource ist geplant.",

@@ -29,6 +29,8 @@ type Style struct {
 	// Paint replaces the colors of a terminal; the wizard brings its own. The text that it is given
 	// may not be broken.
 	Paint func(Tone, string) string
+	// brief says that another format can be named, which shows what this one sums up.
+	brief bool
 }
 
 // Block renders one block into lines of the style's width.
@@ -136,43 +138,56 @@ func Wrap(text string, width int) []string { return wrap(text, width) }
 
 // wrap breaks text into lines of at most width columns, at spaces where there are any, and between
 // the characters of a script without spaces. Line breaks of the text stay.
-func wrap(text string, width int) []string { return breakLines(text, width, true) }
+func wrap(text string, width int) []string { return breakLines(text, width, anywhere) }
 
-// breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be
-// copied.
-func breakLines(text string, width int, breakWords bool) []string {
-	width = max(width, 20)
+// breaks says where a line may end besides at a space.
+type breaks int
+
+const (
+	atSpaces  breaks = iota // a word that is wider than a line stays whole, to be copied
+	inChinese               // and between ideographs
+	anywhere                // and in a word that is wider than a line
+)
+
+func breakLines(text string, width int, b breaks) []string {
 	var lines []string
 	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		current, columns := "", 0
-		for _, field := range strings.Fields(paragraph) {
-			words := []string{field}
-			if breakWords {
-				words = ideographs(field)
-			}
-			for i, word := range words {
-				space := 0
-				if columns > 0 && i == 0 {
-					space = 1
-				}
-				w := cells.StringWidth(word)
-				if columns > 0 && columns+space+w > width {
-					lines = append(lines, current)
-					current, columns, space = "", 0, 0
-				}
-				if w > width && breakWords {
-					pieces := pieces(word, width)
-					lines = append(lines, pieces[:len(pieces)-1]...)
-					word = pieces[len(pieces)-1]
-					w = cells.StringWidth(word)
-				}
-				current += strings.Repeat(" ", space) + word
-				columns += space + w
-			}
-		}
-		lines = append(lines, current)
+		lines = append(lines, fill(strings.Fields(paragraph), width, b)...)
 	}
 	return lines
+}
+
+// fill makes lines of words. A word may be several that stay together.
+func fill(fields []string, width int, b breaks) []string {
+	width = max(width, 20)
+	var lines []string
+	current, columns := "", 0
+	for _, field := range fields {
+		words := []string{field}
+		if b == anywhere || b == inChinese && !strings.ContainsAny(field, ` /\`) { // a path is copied
+			words = ideographs(field)
+		}
+		for i, word := range words {
+			space := 0
+			if columns > 0 && i == 0 {
+				space = 1
+			}
+			w := cells.StringWidth(word)
+			if columns > 0 && columns+space+w > width {
+				lines = append(lines, current)
+				current, columns, space = "", 0, 0
+			}
+			if w > width && b == anywhere {
+				pieces := pieces(word, width)
+				lines = append(lines, pieces[:len(pieces)-1]...)
+				word = pieces[len(pieces)-1]
+				w = cells.StringWidth(word)
+			}
+			current += strings.Repeat(" ", space) + word
+			columns += space + w
+		}
+	}
+	return append(lines, current)
 }
 
 // ideographs takes a word apart where a line may end in Chinese: between two ideographs, and

@@ -150,28 +150,16 @@ func (m *markdownWriter) view(v View, level int) {
 // listed writes the findings without an action for the reader: one line for all that passed, and
 // one per reason for what was skipped.
 func (m *markdownWriter) listed(findings []Finding) {
-	var lines []string // what stands before the ids
-	places := map[string]map[string][]string{}
-	ids := map[string][]string{}
-	for _, f := range findings {
-		lead := "- " + m.word(f.Status)
+	for _, g := range gather(findings, func(f Finding) string {
 		if f.Status == Skip {
-			lead += " " + m.text(f.Summary)
+			return "- " + m.word(f.Status) + " " + m.text(f.Summary)
 		}
-		if places[lead] == nil {
-			places[lead] = map[string][]string{}
-			lines = append(lines, lead)
-		}
-		if places[lead][f.ID] == nil {
-			ids[lead] = append(ids[lead], f.ID)
-		}
-		places[lead][f.ID] = append(places[lead][f.ID], f.Place)
-	}
-	for _, lead := range lines {
-		parts := make([]string, 0, len(ids[lead]))
-		for _, id := range ids[lead] {
+		return "- " + m.word(f.Status)
+	}) {
+		parts := make([]string, 0, len(g.ids))
+		for _, id := range g.ids {
 			part := code(id)
-			if where := strings.Join(places[lead][id], ", "); where != "" && m.short < cutOff {
+			if where := strings.Join(g.places[id], ", "); where != "" && m.short < cutOff {
 				part += " (" + m.text(msg.Plain(where)) + ")"
 			}
 			parts = append(parts, part)
@@ -184,7 +172,7 @@ func (m *markdownWriter) listed(findings []Finding) {
 		if most < len(parts) {
 			more = " " + m.text(msg.Of("and %s more", msg.Number(len(parts)-most)))
 		}
-		m.put(lead, ": ", strings.Join(parts[:most], ", "), more)
+		m.put(g.lead, ": ", strings.Join(parts[:most], ", "), more)
 	}
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,7 +82,9 @@ func (p *Progress) Observe(e observe.Event) {
 	case observe.Waiting:
 		p.line(Faint, msg.Of("waiting until %s: %s: %s", e.Until.Local().Format("15:04:05"), line(e.ID), line(e.What)))
 	case observe.Warning:
-		fmt.Fprintln(p.w, p.style.paint(Caution, p.style.say(msg.Of("warning:"))), line(e.Text))
+		label := p.style.say(msg.Of("warning:"))
+		text := Told(label+" "+line(e.Text), p.style.Width)
+		fmt.Fprintln(p.w, p.style.paint(Caution, label)+strings.TrimPrefix(text, label))
 	}
 }
 
@@ -97,7 +100,9 @@ func Reading(e observe.Progress) msg.Text {
 
 func (p *Progress) line(t Tone, text msg.Text) {
 	p.heard()
-	fmt.Fprintln(p.w, p.style.paint(t, p.style.say(text)))
+	for line := range strings.SplitSeq(Told(p.style.say(text), p.style.Width), "\n") {
+		fmt.Fprintln(p.w, p.style.paint(t, line))
+	}
 }
 
 func (p *Progress) show(e observe.Progress) {

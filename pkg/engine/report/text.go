@@ -10,7 +10,10 @@ import (
 
 var _ = register(Format{
 	Name: "text", About: "for people",
-	Open: func(w io.Writer, o Options) Writer { return textWriter{NewText(w, o.Style)} },
+	Open: func(w io.Writer, o Options) Writer {
+		o.Style.brief = true
+		return textWriter{NewText(w, o.Style)}
+	},
 })
 
 // textWriter leaves failures to standard error, where people look.
@@ -57,7 +60,7 @@ func (p *page) view(v View) {
 }
 
 func (p *page) blocks(blocks []Block) {
-	blocks = withoutPictures(blocks)
+	blocks = p.crowds(withoutPictures(blocks))
 	for i, b := range blocks {
 		if i > 0 && apart(blocks[i-1], b) {
 			p.add("")
@@ -66,14 +69,51 @@ func (p *page) blocks(blocks []Block) {
 	}
 }
 
+// crowds puts one block in the place of findings that are skipped for one reason. A few stay.
+func (p *page) crowds(blocks []Block) []Block {
+	const few = 3
+	var aside []Finding
+	for _, b := range blocks {
+		if f, finding := b.(Finding); finding && f.Aside {
+			aside = append(aside, f)
+		}
+	}
+	reason := func(f Finding) string { return p.say(f.Summary) }
+	crowds := map[string]*group{}
+	for _, g := range gather(aside, reason) {
+		if len(g.findings) > few {
+			crowds[g.lead] = g
+		}
+	}
+	var out []Block
+	for _, b := range blocks {
+		if f, finding := b.(Finding); finding && f.Aside && crowds[reason(f)] != nil {
+			g := crowds[reason(f)]
+			if g.placed {
+				continue
+			}
+			g.placed = true
+			b = g
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
 // apart reports whether an empty line stands between two blocks. Sections bring their own.
 func apart(before, b Block) bool {
 	if _, section := b.(Section); section {
 		return false
 	}
-	_, listed := before.(Finding)
-	_, goesOn := b.(Finding)
-	return !listed || !goesOn
+	return !listed(before) || !listed(b)
+}
+
+func listed(b Block) bool {
+	switch b.(type) {
+	case Finding, *group:
+		return true
+	}
+	return false
 }
 
 func (p *page) block(b Block) {
@@ -87,6 +127,8 @@ func (p *page) block(b Block) {
 		p.view(b.View)
 	case Finding:
 		p.finding(b)
+	case *group:
+		p.group(b)
 	case Diff:
 		p.diff(b)
 	case Matrix:
@@ -216,6 +258,38 @@ func (p *page) finding(f Finding) {
 	p.details(indent, 3, f.Details)
 }
 
+// group writes how many findings have one reason, where, and what it is. A person at a terminal reads
+// how to see each of them. A file has their ids, for a search.
+func (p *page) group(g *group) {
+	const indent = 8
+	var places []string
+	for _, f := range g.findings {
+		if place := line(f.Place); !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	word := p.say(g.findings[0].Status.look().word)
+	many := p.say(msg.Of("%s checks", msg.Number(len(g.findings))))
+	lead := label{"  " + p.paint(g.findings[0].Status.look().tone, pad(word, 4)) + "  " + p.paint(Strong, many) + "  ",
+		6 + max(0, cells.StringWidth(word)-4) + cells.StringWidth(many) + 2}
+	p.text(0, lead, Plain, strings.Join(places, ", "))
+	p.text(indent, label{}, Plain, g.lead)
+	if p.brief && p.cut {
+		p.text(indent, label{}, Faint, p.say(msg.Of("the same command with -o markdown lists them")))
+		return
+	}
+	parts := make([]string, len(g.ids))
+	for i, id := range g.ids {
+		parts[i] = line(id)
+		if len(g.places[id]) < len(places) {
+			parts[i] += " (" + line(strings.Join(g.places[id], ", ")) + ")"
+		}
+	}
+	for _, ids := range breakLines(strings.Join(parts, ", "), p.Width-indent, atSpaces) {
+		p.add(strings.Repeat(" ", indent) + ids)
+	}
+}
+
 // diff writes changes with a legend of the symbols that occur.
 func (p *page) diff(d Diff) {
 	legend := line(p.say(d.Intro))
@@ -279,7 +353,7 @@ func (p *page) property(indent int, c Property) {
 		return
 	}
 	p.add(head)
-	for _, line := range breakLines(value, p.Width-indent-4, false) {
+	for _, line := range breakLines(value, p.Width-indent-4, atSpaces) {
 		p.add(margin + "    " + line)
 	}
 }

@@ -57,7 +57,39 @@ type Finding struct {
 	Took         time.Duration
 	// Interrupted says that the run ended before this one could: it is no verdict.
 	Interrupted bool
-	Details     []Block // Paragraphs, Commands and Paths with labels
+	// Aside says that nothing is lost when text shows the finding as one of many with its summary.
+	Aside   bool
+	Details []Block // Paragraphs, Commands and Paths with labels
+}
+
+// group is the findings with one lead: their ids, each once, and where each of them is.
+type group struct {
+	lead     string
+	ids      []string
+	places   map[string][]string
+	findings []Finding
+	placed   bool // it stands among the blocks
+}
+
+// gather groups findings by their leads, in the order in which these come.
+func gather(findings []Finding, lead func(Finding) string) []*group {
+	var all []*group
+	at := map[string]*group{}
+	for _, f := range findings {
+		key := lead(f)
+		g := at[key]
+		if g == nil {
+			g = &group{lead: key, places: map[string][]string{}}
+			at[key] = g
+			all = append(all, g)
+		}
+		if g.places[f.ID] == nil {
+			g.ids = append(g.ids, f.ID)
+		}
+		g.places[f.ID] = append(g.places[f.ID], f.Place)
+		g.findings = append(g.findings, f)
+	}
+	return all
 }
 
 // Diff is the changes of a plan, in their order.
@@ -169,6 +201,7 @@ type Count struct {
 
 func (Section) block()   {}
 func (Finding) block()   {}
+func (*group) block()    {}
 func (Diff) block()      {}
 func (Matrix) block()    {}
 func (Table) block()     {}

@@ -87,10 +87,14 @@ func (d *Deployment) tryExchange(ctx context.Context, facts *fact.Set, forest in
 	for _, s := range servers {
 		names = append(names, s.Name)
 	}
+	has := msg.Of("the organization has the servers %s", firstFew(names))
+	if len(names) == 1 {
+		has = msg.Of("the organization has the server %s", names[0])
+	}
 	at := d.forests[forest].answers.Exchange
 	return []msg.Text{
 		msg.Of("%s answers, and the sign-in as %s works", hostOf(remoteURL(at)), account(at.Credential)),
-		msg.Of("the organization has the servers %s", firstFew(names)),
+		has,
 	}, nil
 }
 
@@ -156,6 +160,9 @@ func (d *Deployment) tryCertificate(ctx context.Context, facts *fact.Set, forest
 		slices.Sort(servers)
 		where := msg.Of("on %s of %s servers (%s)", msg.Number(len(servers)), msg.Number(len(stores)),
 			firstFew(servers))
+		if len(stores) == 1 {
+			where = msg.Of("on server %s", servers[0])
+		}
 		texts = append(texts, msg.Of("%s, of %s, valid until %s, %s", certificate.Subject(b.Leaf),
 			certificate.CommonName(certificate.Issuer(b.Leaf)), b.Leaf.NotAfter.Format(time.DateOnly), where))
 	}

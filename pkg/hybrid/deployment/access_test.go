@@ -22,7 +22,7 @@ func TestTry(t *testing.T) {
 	for at, want := range map[Access]string{
 		{Section: "directory"}:              "dc1.contoso.example",
 		{Section: "directory", Forest: 1}:   "dc1.fabrikam.example",
-		{Section: "exchange"}:               "the organization has the servers EX",
+		{Section: "exchange"}:               "the organization has the server EX",
 		{Section: "certificate"}:            "the plan takes it: no file is needed",
 		{Section: "certificate", Forest: 1}: "CN=mail.fabrikam.example",
 		{Section: "cloud"}:                  "Exchange Online answers",

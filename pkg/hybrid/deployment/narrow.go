@@ -37,8 +37,8 @@ func (d *Deployment) narrowed() ([]change.Note, error) {
 		for i, name := range n.given {
 			at := slices.IndexFunc(n.known, func(k string) bool { return strings.EqualFold(k, name) })
 			if at < 0 {
-				return nil, fmt.Errorf("%s %q: %w%s; there are %s", n.flag, name,
-					ErrNotInAnswers, spelling.DidYouMean(name, n.known), strings.Join(n.known, ", "))
+				return nil, fmt.Errorf("%s %q: %w%s", n.flag, name, ErrNotInAnswers,
+					spelling.OneOf(name, n.known))
 			}
 			n.given[i] = n.known[at]
 		}

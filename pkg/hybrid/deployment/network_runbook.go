@@ -8,6 +8,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 )
 
@@ -21,8 +22,9 @@ type opening struct{ from, to, port, use string }
 // networkRunbook is the cut-over sheet of the network team, from the answers and the cloud.
 func (d *Deployment) networkRunbook(p change.Plan) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Runbook of the network team: %d changes by others\n\nhybridge plan `%s`. hybridge changes no "+
-		"DNS record and no firewall: this is what the other teams rest on.\n", len(p.Changes), p.Digest)
+	fmt.Fprintf(&b, "# Runbook of the network team: %s by others\n\nhybridge plan `%s`. hybridge changes no "+
+		"DNS record and no firewall: this is what the other teams rest on.\n",
+		msg.Plural(len(p.Changes), "%d change", "%d changes"), p.Digest)
 	b.WriteString("\n## Before the first step\n\n- GO when everything below is in place and these checks pass: " +
 		"`hybridge check --only 'reachability.*' --only 'dns.*' --only 'autodiscover.*'`.\n" +
 		"- STOP when one of them fails or cannot look: the scripts of the others would set up a way that is closed.\n")

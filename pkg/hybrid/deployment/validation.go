@@ -94,14 +94,17 @@ func (v *Validation) judge(a answers.Answers) {
 	switch lookups, checks := len(v.Matrix), 0; {
 	case v.Checks != nil:
 		checks = len(v.Checks.Results)
+		found := msg.Plural(checks, "%d check found no failure", "%d checks found no failure")
+		v.Verdict.Text = msg.Of("nothing is wrong: %s", found)
 		if lookups > 0 {
-			v.Verdict.Text = msg.Of("nothing is wrong: %d lookups work, and %d checks found no failure",
-				lookups, checks)
-		} else {
-			v.Verdict.Text = msg.Of("nothing is wrong: %d checks found no failure", checks)
+			v.Verdict.Text = msg.Of("nothing is wrong: %s, and %s",
+				msg.Plural(lookups, "%d lookup works", "%d lookups work"), found)
 		}
 	case lookups > 0:
 		v.Verdict.Text = msg.Of("free/busy works: all %d lookups returned the calendar", lookups)
+		if lookups == 1 {
+			v.Verdict.Text = msg.Of("free/busy works: the lookup returned the calendar")
+		}
 	}
 }
 

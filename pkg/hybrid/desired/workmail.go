@@ -67,8 +67,9 @@ func (p *Planner) workMail(ctx context.Context) (workmail.Organization, error) {
 		return o, waiting{msg.Of("the organization comes first: plan again when it is active")}
 	case errors.Is(err, workmail.ErrNotFound):
 		return o, notReady{fmt.Sprintf("%v. hybridge creates one where the answers file names its AD Connector "+
-			"(workmail.directory): WorkMail has taken no new customers since %s, and ends in %d days", err,
-			workmail.NewCustomersEnd.Format(time.DateOnly), workmail.DaysLeft(p.day()))}
+			"(workmail.directory): WorkMail has taken no new customers since %s, and ends in %s", err,
+			workmail.NewCustomersEnd.Format(time.DateOnly),
+			msg.Plural(workmail.DaysLeft(p.day()), "%d day", "%d days"))}
 	case err != nil:
 		return o, err
 	case o.Arising():

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 )
 
@@ -107,5 +108,5 @@ func shortly(d time.Duration) string {
 	if d >= time.Hour {
 		return fmt.Sprintf("%d h", int(d.Round(time.Hour)/time.Hour))
 	}
-	return fmt.Sprintf("%d minutes", int(d.Round(time.Minute)/time.Minute))
+	return msg.Plural(int(d.Round(time.Minute)/time.Minute), "%d minute", "%d minutes").String()
 }

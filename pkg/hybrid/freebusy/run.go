@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
@@ -146,8 +147,8 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 		if rest == 0 || time.Now().Add(o.Every).After(deadline) {
 			return report, nil
 		}
-		obs.Observe(observe.Waiting{Stage: "test", ID: "lookups", What: fmt.Sprintf("%d lookups are not ok yet", rest),
-			Until: deadline})
+		obs.Observe(observe.Waiting{Stage: "test", ID: "lookups", Until: deadline,
+			What: msg.Plural(rest, "%d lookup is not ok yet", "%d lookups are not ok yet").String()})
 		select {
 		case <-ctx.Done():
 			return report, ctx.Err()
