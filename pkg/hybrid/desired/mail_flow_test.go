@@ -227,6 +227,23 @@ func TestMailFlowAdopts(t *testing.T) {
 		"TargetDeliveryDomain": true, "TrustedMailInboundEnabled": true})
 }
 
+// A relay to the tenant that is off stays off: switched on, it would take all mail to the internet.
+// One that is on carries the mail to the tenant, too.
+func TestRelayConnectorThatIsOff(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		w, f, a := mailWorld(t)
+		relay := map[string]any{"Name": "Relay", "AddressSpaces": []string{"smtp:*;10"}, "Enabled": on,
+			"CloudServicesMailEnabled": true, "SmartHosts": []string{"contoso-com.mail.protection.outlook.com"}}
+		w.contoso.objects["SendConnector"] = []map[string]any{relay}
+		w.carryOut(t, makePlan(t, w, f, a))
+		if got, want := len(w.contoso.objects["SendConnector"]), map[bool]int{false: 2, true: 1}[on]; got != want {
+			t.Errorf("on: %t: %d connectors", on, got)
+		}
+		holds(t, "relay", objectNamed(w.contoso, "SendConnector", "Relay"), map[string]any{"Enabled": on,
+			"AddressSpaces": []string{"smtp:*;10"}})
+	}
+}
+
 // An address space that others made for the coexistence domain stays.
 func TestAddressSpaceOfOthers(t *testing.T) {
 	w, f, a := mailWorld(t, answers.FreeBusy)
