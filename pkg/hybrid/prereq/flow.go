@@ -522,24 +522,24 @@ var flowChecks = []Check{
 		Scope:    PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.OutboundConnectors),
 		Why: "Centralized transport sends all mail of the tenant to one connector. With two, one of them is never " +
 			"used, and a forest believes that its rules see all mail.",
-		Fix:      "Switch RouteAllMessagesViaOnPremises off on all connectors but one.",
+		Fix: "Switch RouteAllMessagesViaOnPremises off on all connectors but one, and give the others the domains of " +
+			"their forest as RecipientDomains: with * they take mail to the internet all the same.",
 		Consider: "Mail to the internet may take another forest from then on, with its rules and limits.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.OutboundConnectors.In(ctx, in.Tenant)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			var central, commands []string
+			var central []string
+			var all []fact.OutboundConnector
 			for _, c := range connectors {
 				if c.Enabled && c.Centralized {
-					central = append(central, c.Name)
-					commands = append(commands, "Set-OutboundConnector -Identity "+exchange.Quote(c.Name)+
-						" -RouteAllMessagesViaOnPremises $false")
+					central, all = append(central, c.Name), append(all, c)
 				}
 			}
 			if len(central) > 1 {
 				return check.Failed("%d outbound connectors route all mail: %s", len(central), someOf(central)).
-					With("connectors", central).FixWith(commands[1:]...)
+					With("connectors", central).FixWith(decentralize(in, all)...)
 			}
 			return check.Pass("%s looked at", msg.Count(len(connectors), "%s outbound connector was",
 				"%s outbound connectors were"))
@@ -567,6 +567,36 @@ var flowChecks = []Check{
 			return check.Pass("the postmaster of the tenant is in no onmicrosoft.com domain")
 		}),
 	},
+}
+
+// decentralize are the commands that leave centralized transport to the first forest, as a plan
+// does. There are none when it is not known which connector is of which forest.
+func decentralize(in Input, central []fact.OutboundConnector) []string {
+	kept := false
+	var commands []string
+	for _, c := range central {
+		at := slices.IndexFunc(in.Forests, func(f *fact.Side) bool { return contains(c.SmartHosts, f.Answers.Namespace.SMTP) })
+		if at == 0 && !kept {
+			kept = true
+			continue
+		}
+		command := "Set-OutboundConnector -Identity " + exchange.Quote(c.Name) + " -RouteAllMessagesViaOnPremises $false"
+		if contains(c.RecipientDomains, "*") {
+			if at < 0 {
+				return nil
+			}
+			var quoted []string
+			for _, d := range in.Forests[at].Answers.Domains {
+				quoted = append(quoted, exchange.Quote(d))
+			}
+			command += " -RecipientDomains " + strings.Join(quoted, ", ")
+		}
+		commands = append(commands, command)
+	}
+	if !kept {
+		return nil
+	}
+	return commands
 }
 
 // frontends returns the Run of a check that judges the connectors at which the tenant's mail
