@@ -749,6 +749,11 @@ func TestDisorders(t *testing.T) {
 		}, nil},
 		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
 			MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"override from an update on that the build does not show", func(t *testing.T, f *fact.Set, ca *authority) {
+			build("Version 15.2 (Build 2562.17)")(t, f, ca)
+			overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+				MinVersion: "15.2.2562.41"})(t, f, ca)
+		}, []string{"error oauth.overrides contoso", "warn servers.build contoso", "warn servers.updates contoso"}},
 		{"override from a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
 			MinVersion: "15.2.1748.0"}), nil},
 		{"overrides of two features", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph"}), nil},
