@@ -269,6 +269,11 @@ func TestNameDisorders(t *testing.T) {
 			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
 			unsigned(f)
 		}, []string{"fail dns.dmarc-senders contoso", "warn dns.dkim contoso", "warn dns.spf-online contoso"}},
+		{"DMARC refuses, and SPF depends on the message", func(t *testing.T, f *fact.Set) {
+			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
+			spf(func(p *fact.SenderPolicy) { p.Includes, p.Macros = nil, true })(t, f)
+			unsigned(f)
+		}, []string{"error dns.dmarc-senders contoso", "error dns.spf-online contoso", "warn dns.dkim contoso"}},
 		{"DMARC refuses, and DKIM proves the cloud", func(t *testing.T, f *fact.Set) {
 			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
 			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
