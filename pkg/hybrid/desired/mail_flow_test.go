@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"maps"
 	"math/big"
 	"slices"
@@ -436,6 +437,30 @@ func TestMailFlowIsLeftOut(t *testing.T) {
 				t.Errorf("left out for %q, want %q", reasons, test.want)
 			}
 		})
+	}
+}
+
+// A server that DNS does not know was not asked for its certificates: nothing says that it lacks one.
+func TestCertificateOfServerThatIsGone(t *testing.T) {
+	for _, given := range []bool{true, false} {
+		_, f, a := mailWorld(t)
+		if !given {
+			f.Forests[0].Stored, f.Forests[0].Transport = []*x509.Certificate{f.Forests[0].Transport}, nil
+		}
+		set := f.set(a, worldwide(t))
+		auth, err := fact.Auth.In(t.Context(), set.Forests[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(auth.Servers, "EX2")
+		_, left, err := Resources(t.Context(), set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(left, func(l change.LeftOut) bool { return l.Topic == mailFlow.ID })
+		if i < 0 || !errors.Is(left[i].Err, ErrUnknown) || !strings.Contains(left[i].Err.Error(), "servers.gone") {
+			t.Errorf("given: %t, left out: %+v", given, left)
+		}
 	}
 }
 
