@@ -286,10 +286,17 @@ var flowChecks = []Check{
 		Consider: "None is known: colleagues see the reply for people inside.",
 		Run: remoteDomains("%s remote domain sends no automatic replies", "%s remote domains send no automatic replies",
 			func(d fact.RemoteDomain) (string, string) {
-				if !slices.Contains(d.Off, "AutoReplyEnabled") && !strings.EqualFold(d.OutOfOffice, "None") {
+				var parameters []string
+				if slices.Contains(d.Off, "AutoReplyEnabled") {
+					parameters = append(parameters, "-AutoReplyEnabled $true")
+				}
+				if strings.EqualFold(d.OutOfOffice, "None") {
+					parameters = append(parameters, "-AllowedOOFType External")
+				}
+				if len(parameters) == 0 {
 					return "", ""
 				}
-				return d.Name, "-AutoReplyEnabled $true -AllowedOOFType External"
+				return d.Name, strings.Join(parameters, " ")
 			}),
 	},
 	{

@@ -33,6 +33,30 @@ func TestStaleMitigationKeepsTheList(t *testing.T) {
 	}
 }
 
+// Only what keeps automatic replies back is changed: InternalLegacy lets the reply for colleagues pass,
+// and External would hide it.
+func TestAutomaticRepliesKeepTheirKind(t *testing.T) {
+	for name, test := range map[string]struct {
+		off  []string
+		kind string
+		want string
+	}{
+		"off":        {[]string{"AutoReplyEnabled"}, "InternalLegacy", "-AutoReplyEnabled $true"},
+		"no replies": {nil, "None", "-AllowedOOFType External"},
+		"both":       {[]string{"AutoReplyEnabled"}, "none", "-AutoReplyEnabled $true -AllowedOOFType External"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := healthy(t)
+			fact.RemoteDomains.Seed(f.Forests[0], []fact.RemoteDomain{{Name: "Cloud",
+				Domain: "contoso.mail.onmicrosoft.com", Off: test.off, OutOfOffice: test.kind}}, nil)
+			got := commandsOf(t, f, "transport.remote-domain-replies")
+			if want := []string{"Set-RemoteDomain -Identity 'Cloud' " + test.want}; !slices.Equal(got, want) {
+				t.Errorf("commands: %q", got)
+			}
+		})
+	}
+}
+
 // Of two connectors that route all mail, the one of the first forest stays, as the plan has it. The
 // other one gets its own domains back: with * it would go on to take mail to the internet.
 func TestCentralizedOnceKeepsTheFirstForest(t *testing.T) {
