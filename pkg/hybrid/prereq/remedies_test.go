@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -30,6 +31,27 @@ func TestStaleMitigationKeepsTheList(t *testing.T) {
 	if want := []string{"Set-ExchangeServer -Identity 'EX1' -MitigationsBlocked @{Add='M2.1.0'}"}; !slices.Equal(got,
 		want) {
 		t.Errorf("commands: %q", got)
+	}
+}
+
+// The addresses of Exchange Online are known of one cloud. In another, a connector for them is not
+// seen, and nothing passes.
+func TestReceiveOverlapOfOtherClouds(t *testing.T) {
+	for id, want := range map[string]check.Status{"worldwide": check.StatusFail, "gcc-high": check.StatusSkip,
+		"21vianet": check.StatusSkip} {
+		f, _ := healthy(t)
+		c, ok := cloud.Get(id)
+		if !ok {
+			t.Fatal(id)
+		}
+		f.Cloud = c
+		other := frontend("EX1")
+		other.Identity, other.RemoteIPRanges = `EX1\Tenant`, []string{"40.92.0.0/15"}
+		fact.ReceiveConnectors.Seed(f.Forests[0], []fact.ReceiveConnector{frontend("EX1"), other}, nil)
+		i := slices.IndexFunc(flowChecks, func(c Check) bool { return c.ID == "transport.receive-overlap" })
+		if r := flowChecks[i].Run(t.Context(), Input{Set: f, Forest: f.Forests[0]}); r.Status != want {
+			t.Errorf("%s: %s, %s", id, r.Status, r.Summary)
+		}
 	}
 }
 
