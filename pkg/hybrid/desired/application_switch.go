@@ -244,9 +244,9 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 // UnclearOverride says that it is not known whether an override applies to a server. A second one
 // would switch both off.
 func UnclearOverride(forest *fact.Side, o fact.SettingOverride, s fact.MailboxServer) error {
-	return fmt.Errorf("%s: the setting override %s is limited to versions, and whether server %s has one of them is %w: "+
-		"Get-ExchangeServer shows no updates; write the build into forests[].exchange.builds", forest.Name(), o.Name,
-		s.Name, ErrUnknown)
+	return fmt.Errorf("%s: the setting override %s is limited to versions, and whether server %s has one of them is "+
+		"%w: Get-ExchangeServer shows no updates; write the build into forests[].exchange.builds", forest.Name(),
+		o.Name, s.Name, ErrUnknown)
 }
 
 // freeName returns a name that no override has: one that names a server may be limited to versions

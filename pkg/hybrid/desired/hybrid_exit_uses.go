@@ -57,8 +57,9 @@ func (p *Planner) otherTenants(ctx context.Context) (waits []msg.Text, err error
 	return waits, nil
 }
 
-// ofTenants returns a function that reports whether a domain is the coexistence domain of a tenant. A
-// coexistence domain may be below the organization's own domain: what is beside it is no tenant's.
+// ofTenants returns a function that reports whether a domain is the coexistence domain of a tenant.
+// A coexistence domain may be below the organization's own domain: what is beside it is no
+// tenant's.
 func (p *Planner) ofTenants(coexistence string) func(domain string) bool {
 	var suffixes []string
 	if s := p.set.Cloud.CoexistenceSuffix; s != "" {

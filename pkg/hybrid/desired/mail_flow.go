@@ -240,8 +240,8 @@ func (p *Planner) deriveSend(ctx context.Context, m mail) error {
 	}
 	found := slices.DeleteFunc(slices.Clone(live), func(c fact.SendConnector) bool { return !to(c, m.coexistence) })
 	if len(found) == 0 {
-		// All mail of the organization may leave through Exchange Online. A connector for it that is
-		// off is another matter: switched on, it would take all mail to the internet.
+		// All mail of the organization may leave through Exchange Online. A connector for it that
+		// is off is another matter: switched on, it would take all mail to the internet.
 		found = slices.DeleteFunc(slices.Clone(live), func(c fact.SendConnector) bool {
 			return !c.Enabled || !c.CloudHeader || !to(c, "*")
 		})

@@ -440,7 +440,8 @@ func TestMailFlowIsLeftOut(t *testing.T) {
 	}
 }
 
-// A server that DNS does not know was not asked for its certificates: nothing says that it lacks one.
+// A server that DNS does not know was not asked for its certificates: nothing says that it lacks
+// one.
 func TestCertificateOfServerThatIsGone(t *testing.T) {
 	for _, given := range []bool{true, false} {
 		_, f, a := mailWorld(t)

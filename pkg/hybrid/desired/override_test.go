@@ -12,8 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Get-ExchangeServer shows cumulative updates alone. Where an override is limited to an update within
-// one, whether the server has it is not known: a second one would switch both off.
+// Get-ExchangeServer shows cumulative updates alone. Where an override is limited to an update
+// within one, whether the server has it is not known: a second one would switch both off.
 func TestOverrideLimitedToAnUpdate(t *testing.T) {
 	const section = "ExchangeOnpremAsThirdPartyAppId"
 	for name, test := range map[string]struct {
@@ -21,11 +21,12 @@ func TestOverrideLimitedToAnUpdate(t *testing.T) {
 		given    bool
 		unclear  bool
 	}{
-		"from an update on":        {fact.SettingOverride{MinVersion: "15.02.1748.024"}, false, true},
-		"up to an update":          {fact.SettingOverride{MaxVersion: "15.2.1748.40"}, false, true},
-		"from the release on":      {fact.SettingOverride{MinVersion: "15.2.1748.10"}, false, false},
-		"from another version on":  {fact.SettingOverride{MinVersion: "15.2.2562.17"}, false, false},
-		"for another server":       {fact.SettingOverride{MinVersion: "15.2.1748.24", Servers: []string{"EX2"}}, false, false},
+		"from an update on":       {fact.SettingOverride{MinVersion: "15.02.1748.024"}, false, true},
+		"up to an update":         {fact.SettingOverride{MaxVersion: "15.2.1748.40"}, false, true},
+		"from the release on":     {fact.SettingOverride{MinVersion: "15.2.1748.10"}, false, false},
+		"from another version on": {fact.SettingOverride{MinVersion: "15.2.2562.17"}, false, false},
+		"for another server": {fact.SettingOverride{MinVersion: "15.2.1748.24", Servers: []string{"EX2"}}, false,
+			false},
 		"the answers tell":         {fact.SettingOverride{MinVersion: "15.2.1748.24"}, true, false},
 		"without a limit":          {fact.SettingOverride{}, false, false},
 		"up to the version before": {fact.SettingOverride{MaxVersion: "15.2.1544.99"}, false, false},

@@ -116,7 +116,8 @@ func (o SettingOverride) Unclear(s MailboxServer) bool {
 	}
 	within := func(limit string) (revision int, ok bool) {
 		b, err := ParseBuild(limit)
-		return b.Revision, err == nil && b.Major == s.Build.Major && b.Minor == s.Build.Minor && b.Build == s.Build.Build
+		return b.Revision, err == nil && b.Major == s.Build.Major && b.Minor == s.Build.Minor &&
+			b.Build == s.Build.Build
 	}
 	lowest, from := within(o.MinVersion)
 	_, to := within(o.MaxVersion)

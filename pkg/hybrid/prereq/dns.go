@@ -508,8 +508,8 @@ var dnsChecks = []Check{
 
 // dependsOnMessage says that whom an SPF record admits is not known.
 func dependsOnMessage(domain string) error {
-	return fmt.Errorf("whether SPF of %s admits Exchange Online is not known: the record has macros, which depend on the "+
-		"message; the provider of the record tells", domain)
+	return fmt.Errorf("whether SPF of %s admits Exchange Online is not known: the record has macros, which depend on "+
+		"the message; the provider of the record tells", domain)
 }
 
 // eachDomain runs a question for each domain of the forest. A text is a finding. What is wrong

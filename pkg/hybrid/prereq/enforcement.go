@@ -85,8 +85,8 @@ func mailSources(ctx context.Context, in Input) ([]source, fact.Enforcement, err
 		out = append(out, o)
 	}
 	if len(out) == 0 && len(names) > 0 {
-		return nil, report, fmt.Errorf("%s: Get-ExchangeServer shows none of the servers that hand mail to the tenant (%s)",
-			in.Forest.Name(), strings.Join(names, ", "))
+		return nil, report, fmt.Errorf("%s: Get-ExchangeServer shows none of the servers that hand mail to the "+
+			"tenant (%s)", in.Forest.Name(), strings.Join(names, ", "))
 	}
 	return out, report, nil
 }

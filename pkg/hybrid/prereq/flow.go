@@ -583,12 +583,14 @@ func decentralize(in Input, central []fact.OutboundConnector) []string {
 	kept := false
 	var commands []string
 	for _, c := range central {
-		at := slices.IndexFunc(in.Forests, func(f *fact.Side) bool { return contains(c.SmartHosts, f.Answers.Namespace.SMTP) })
+		at := slices.IndexFunc(in.Forests,
+			func(f *fact.Side) bool { return contains(c.SmartHosts, f.Answers.Namespace.SMTP) })
 		if at == 0 && !kept {
 			kept = true
 			continue
 		}
-		command := "Set-OutboundConnector -Identity " + exchange.Quote(c.Name) + " -RouteAllMessagesViaOnPremises $false"
+		command := "Set-OutboundConnector -Identity " + exchange.Quote(c.Name) +
+			" -RouteAllMessagesViaOnPremises $false"
 		if contains(c.RecipientDomains, "*") {
 			if at < 0 {
 				return nil

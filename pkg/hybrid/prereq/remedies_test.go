@@ -55,8 +55,8 @@ func TestReceiveOverlapOfOtherClouds(t *testing.T) {
 	}
 }
 
-// Only what keeps automatic replies back is changed: InternalLegacy lets the reply for colleagues pass,
-// and External would hide it.
+// Only what keeps automatic replies back is changed: InternalLegacy lets the reply for colleagues
+// pass, and External would hide it.
 func TestAutomaticRepliesKeepTheirKind(t *testing.T) {
 	for name, test := range map[string]struct {
 		off  []string
@@ -94,7 +94,8 @@ func TestCentralizedOnceKeepsTheFirstForest(t *testing.T) {
 		"both known": {func([]fact.OutboundConnector) {}, []string{"Set-OutboundConnector -Identity 'A fabrikam' " +
 			"-RouteAllMessagesViaOnPremises $false -RecipientDomains 'fabrikam.com'"}},
 		"not the first forest's": {func(c []fact.OutboundConnector) { c[1].SmartHosts = nil }, nil},
-		"one of no forest":       {func(c []fact.OutboundConnector) { c[0].SmartHosts = []string{"mx.x.example"} }, nil},
+		"one of no forest": {func(c []fact.OutboundConnector) { c[0].SmartHosts = []string{"mx.x.example"} },
+			nil},
 		"domains by name": {func(c []fact.OutboundConnector) { c[0].RecipientDomains = []string{"x.example"} },
 			[]string{"Set-OutboundConnector -Identity 'A fabrikam' -RouteAllMessagesViaOnPremises $false"}},
 	} {
