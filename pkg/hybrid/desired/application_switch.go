@@ -194,6 +194,13 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 		add(o.key, o.name, nil)
 		return nil
 	}
+	for _, s := range servers {
+		for _, l := range all {
+			if strings.EqualFold(l.Section, o.section) && l.Unclear(s) {
+				return UnclearOverride(p.Forest, l, s)
+			}
+		}
+	}
 	taken := map[string]bool{}
 	for _, s := range servers {
 		found := fact.Overriding(all, o.section, s)
@@ -232,6 +239,14 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 		add(key, live.Name, limits)
 	}
 	return nil
+}
+
+// UnclearOverride says that it is not known whether an override applies to a server. A second one
+// would switch both off.
+func UnclearOverride(forest *fact.Side, o fact.SettingOverride, s fact.MailboxServer) error {
+	return fmt.Errorf("%s: the setting override %s is limited to versions, and whether server %s has one of them is "+
+		"%w: Get-ExchangeServer shows no updates; write the build into forests[].exchange.builds", forest.Name(),
+		o.Name, s.Name, ErrUnknown)
 }
 
 // freeName returns a name that no override has: one that names a server may be limited to versions

@@ -323,7 +323,9 @@ type forestFacts struct {
 	Transport                          *x509.Certificate // in the answers and on every server
 	Stored                             []*x509.Certificate
 	Directories                        []fact.VirtualDirectory // healthy ones when nil
-	Unknown                            error                   // why none of it is known
+	Clients                            []fact.ClientDirectory
+	ClientsUnknown                     error // why Clients are not known
+	Unknown                            error // why none of it is known
 }
 
 // set returns a set whose sides answer with these facts.
@@ -409,6 +411,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 			}
 		}
 		fact.VirtualDirectories.Seed(side, directories, ff.Unknown)
+		fact.ClientDirectories.Seed(side, ff.Clients, errors.Join(ff.ClientsUnknown, ff.Unknown))
 		fact.Auth.Seed(side, auth, ff.Unknown)
 		fact.SettingOverrides.Seed(side, ff.Overrides, ff.Unknown)
 		fact.Relationships.Seed(side, ff.Relationships, ff.Unknown)

@@ -259,12 +259,12 @@ var lookupsEnd = ExitStage{
 		if err := p.endMoves(ctx); err != nil {
 			return nil, err
 		}
-		endpoints, err := fact.MigrationEndpoints.In(ctx, p.set.Tenant)
+		endpoints, err := EndpointsOf(ctx, p.set, p.Forest)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range endpoints {
-			if len(p.out) > before && e.Moves(normalHost(p.Forest.Answers.Namespace.EWS)) {
+			if len(p.out) > before {
 				p.Note(msg.Of("the migration endpoint %s leads to the forest, and holds the password of its account: "+
 					"remove "+
 					"it, hybridge cannot make it again", e.Name),

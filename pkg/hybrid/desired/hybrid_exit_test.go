@@ -270,6 +270,15 @@ func TestExitStages(t *testing.T) {
 				AddressSpaces: []string{"smtp:*;1"},
 				SmartHosts:    []string{"contoso-com.mail.protection.outlook.com"}}}, nil)
 		}, nothingNeeded, nil, "the send connector Internet sends mail for * through the tenant", false},
+		{"mail to the internet through the tenant's host with DNSSEC", func(_ *fact.Set, f *fact.Side) {
+			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "Internet", Enabled: true,
+				AddressSpaces: []string{"smtp:*;1"}, SmartHosts: []string{"contoso-com.a-v1.mx.microsoft"}}}, nil)
+		}, nothingNeeded, nil, "the send connector Internet sends mail for * through the tenant", false},
+		{"a coexistence domain below the organization's own", func(s *fact.Set, f *fact.Side) {
+			s.Answers.ExchangeOnline.CoexistenceDomain = "cloud.contoso.com"
+			fact.SendConnectors.Seed(f, []fact.SendConnector{{Name: "Branch", Enabled: true,
+				AddressSpaces: []string{"smtp:branch.contoso.com;1"}}}, nil)
+		}, nothingNeeded, nil, "", false},
 		{"centralized transport", outbound(fact.OutboundConnector{Name: "O", Enabled: true, Centralized: true}),
 			nothingNeeded, nil, "centralized transport", false},
 		{"a migration batch", func(s *fact.Set, _ *fact.Side) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -43,10 +44,10 @@ func (p *Planner) otherTenants(ctx context.Context) (waits []msg.Text, err error
 	if err != nil {
 		return nil, err
 	}
-	_, suffix, _ := strings.Cut(coexistence, ".")
+	ofTenant := p.ofTenants(coexistence)
 	for _, c := range send {
 		for _, space := range lower(c.AddressSpaces) {
-			if c.Enabled && space != coexistence && strings.HasSuffix(space, "."+suffix) {
+			if c.Enabled && space != coexistence && ofTenant(space) {
 				waits = append(waits, msg.Of("the send connector %s leads to another tenant (%s): end that "+
 					"connection first",
 					c.Name, space))
@@ -54,6 +55,24 @@ func (p *Planner) otherTenants(ctx context.Context) (waits []msg.Text, err error
 		}
 	}
 	return waits, nil
+}
+
+// ofTenants returns a function that reports whether a domain is the coexistence domain of a tenant.
+// A coexistence domain may be below the organization's own domain: what is beside it is no
+// tenant's.
+func (p *Planner) ofTenants(coexistence string) func(domain string) bool {
+	var suffixes []string
+	if s := p.set.Cloud.CoexistenceSuffix; s != "" {
+		suffixes = append(suffixes, s)
+	} else if _, s, ok := strings.Cut(coexistence, "."); ok {
+		suffixes = append(suffixes, s)
+	}
+	for _, s := range p.set.Cloud.OtherSuffixes {
+		suffixes = append(suffixes, "mail."+s)
+	}
+	return func(domain string) bool {
+		return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(domain, "."+s) })
+	}
 }
 
 // publicFolders finds the public folders that people still open, or that are being moved.
@@ -137,7 +156,7 @@ func (p *Planner) passes(ctx context.Context) (waits []msg.Text, err error) {
 	}
 	for _, c := range send {
 		byTenant := slices.ContainsFunc(c.SmartHosts, func(h string) bool {
-			return strings.Contains(normalHost(h), ".mail.protection.")
+			return strings.Contains(normalHost(h), ".mail.protection.") || cloud.IsExchangeOnline(normalHost(h))
 		})
 		spaces := slices.DeleteFunc(lower(c.AddressSpaces), func(s string) bool { return s == coexistence })
 		byTenant = byTenant || c.CloudHeader && slices.Contains(spaces, "*")

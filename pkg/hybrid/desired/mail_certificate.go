@@ -51,6 +51,12 @@ func (p *Planner) transportLeaf(ctx context.Context, s mailServers, host string)
 		return nil, err
 	}
 	carry := slices.Concat(s.sending, s.receiving)
+	for _, server := range carry {
+		if _, read := stores.Servers[server]; !read {
+			return nil, fmt.Errorf("%s: the certificates of server %s are %w: DNS has no address for it, and it was "+
+				"not asked (check servers.gone)", p.Forest.Name(), server, ErrUnknown)
+		}
+	}
 	if given {
 		id := certificate.IdentifierOf(file.Leaf)
 		if lacking := p.lackingStore(stores, carry, id); lacking != "" {

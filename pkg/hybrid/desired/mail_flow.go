@@ -3,6 +3,7 @@ package desired
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -62,6 +64,7 @@ type mail struct {
 	tlsDomain   string // in the names of Exchange Online's mail servers
 	certificate string // <I>issuer<S>subject
 	commonName  string
+	leaf        *x509.Certificate
 	coexistence string
 	record      *fact.HybridOrganization // what the tenant knows of the organization; nil: nothing
 	others      []fact.HybridOrganization
@@ -84,6 +87,9 @@ func (p *Planner) mail(ctx context.Context) (m mail, err error) {
 		return m, err
 	}
 	if m.certificate, m.commonName, err = p.mailCertificate(ctx, m.mailServers, m.host); err != nil {
+		return m, err
+	}
+	if m.leaf, err = p.transportLeaf(ctx, m.mailServers, m.host); err != nil {
 		return m, err
 	}
 	known, err := fact.HybridOrganizations.In(ctx, p.set.Tenant)
@@ -234,9 +240,10 @@ func (p *Planner) deriveSend(ctx context.Context, m mail) error {
 	}
 	found := slices.DeleteFunc(slices.Clone(live), func(c fact.SendConnector) bool { return !to(c, m.coexistence) })
 	if len(found) == 0 {
-		// All mail of the organization may leave through Exchange Online.
+		// All mail of the organization may leave through Exchange Online. A connector for it that
+		// is off is another matter: switched on, it would take all mail to the internet.
 		found = slices.DeleteFunc(slices.Clone(live), func(c fact.SendConnector) bool {
-			return !c.CloudHeader || !to(c, "*")
+			return !c.Enabled || !c.CloudHeader || !to(c, "*")
 		})
 		if len(found) > 0 {
 			delete(properties, "AddressSpaces")
@@ -330,6 +337,10 @@ func (p *Planner) deriveInbound(ctx context.Context, m mail) (string, error) {
 				"recognizes their mail: give each its own", p.Forest.Name(), other.Name(), m.commonName)
 		}
 	}
+	sender, err := p.senderName(ctx, m)
+	if err != nil {
+		return "", err
+	}
 	name := "Inbound from " + m.guid
 	own := func(c fact.InboundConnector) bool {
 		if m.record != nil && m.record.Inbound != "" {
@@ -341,7 +352,8 @@ func (p *Planner) deriveInbound(ctx context.Context, m mail) (string, error) {
 	if i < 0 {
 		// Made by hand: the connector for mail with the forest's certificate.
 		i = slices.IndexFunc(live, func(c fact.InboundConnector) bool {
-			return strings.EqualFold(c.Type, "OnPremises") && strings.EqualFold(c.CertificateName, m.commonName) &&
+			ours := strings.EqualFold(c.CertificateName, m.commonName) || strings.EqualFold(c.CertificateName, sender)
+			return strings.EqualFold(c.Type, "OnPremises") && ours &&
 				!slices.ContainsFunc(m.others, func(o fact.HybridOrganization) bool {
 					return strings.EqualFold(o.Inbound, c.Name)
 				})
@@ -350,10 +362,13 @@ func (p *Planner) deriveInbound(ctx context.Context, m mail) (string, error) {
 	properties := change.Properties{
 		"Name": name, "Enabled": true, "ConnectorType": "OnPremises", "ConnectorSource": "HybridWizard",
 		"CloudServicesMailEnabled": true, "RequireTls": true, "SenderDomains": []string{"*"},
-		"RestrictDomainsToIPAddresses": false, "TlsSenderCertificateName": m.commonName,
+		"RestrictDomainsToIPAddresses": false, "TlsSenderCertificateName": sender,
 	}
 	if i >= 0 {
 		properties["Name"] = live[i].Name
+		if p.recognizesAll(ctx, m, live[i].CertificateName) {
+			delete(properties, "TlsSenderCertificateName")
+		}
 		if live[i].TreatAsInternal {
 			// Exchange Online refuses it together with CloudServicesMailEnabled.
 			properties["TreatMessagesAsInternal"] = false
@@ -363,6 +378,64 @@ func (p *Planner) deriveInbound(ctx context.Context, m mail) (string, error) {
 		msg.Of("mail that arrives with the certificate %s is mail of %s", m.commonName, p.Forest.Name()), properties,
 		All(PlaceOnline, organizationCustomization)...)
 	return properties["Name"].(string), nil
+}
+
+// senderName returns the name by which the tenant recognizes the forest's mail. The tenant counts a
+// name of the certificate that is in one of its domains: the common name, else, as Microsoft's
+// wizard writes it, a wildcard for the domain of another name.
+func (p *Planner) senderName(ctx context.Context, m mail) (string, error) {
+	accepted, err := p.acceptedOnline(ctx)
+	if err != nil || attributable(m.commonName, accepted) {
+		return m.commonName, err
+	}
+	for _, name := range certificate.Names(m.leaf) {
+		if !attributable(name, accepted) {
+			continue
+		}
+		_, parent, _ := strings.Cut(name, ".")
+		if wildcard := "*." + parent; certificate.Matches(wildcard, name) && !p.ofOthers(ctx, wildcard) {
+			return wildcard, nil
+		}
+		return name, nil
+	}
+	return m.commonName, nil // certificates.transport warns
+}
+
+// recognizesAll reports whether a wildcard of a connector recognizes the forest's mail and no other
+// forest's. Microsoft's wizard writes one at times, and mail of other servers may rest on it.
+func (p *Planner) recognizesAll(ctx context.Context, m mail, wildcard string) bool {
+	accepted, err := p.acceptedOnline(ctx)
+	return err == nil && strings.HasPrefix(wildcard, "*.") && !p.ofOthers(ctx, wildcard) &&
+		slices.ContainsFunc(certificate.Names(m.leaf), func(name string) bool {
+			return certificate.Matches(wildcard, name) && attributable(name, accepted)
+		})
+}
+
+// ofOthers reports whether a wildcard fits the certificate or the mail host of another forest.
+func (p *Planner) ofOthers(ctx context.Context, wildcard string) bool {
+	return slices.ContainsFunc(p.set.Forests, func(f *fact.Side) bool {
+		if f == p.Forest {
+			return false
+		}
+		names := []string{f.Answers.Namespace.SMTP}
+		if file, err := fact.CertificateFile.In(ctx, f); err == nil {
+			names = append(names, certificate.Names(file.Leaf)...)
+		}
+		return slices.ContainsFunc(names, func(name string) bool {
+			return certificate.Matches(wildcard, name) || strings.EqualFold(wildcard, name)
+		})
+	})
+}
+
+// acceptedOnline returns the accepted domains of the tenant, with those of the forest that the
+// answers name: the check domains.accepted says when one of these is missing.
+func (p *Planner) acceptedOnline(ctx context.Context) ([]fact.AcceptedDomain, error) {
+	accepted, err := fact.OnlineAcceptedDomains.In(ctx, p.set.Tenant)
+	out := slices.Clone(accepted)
+	for _, d := range lower(p.Forest.Answers.Domains) {
+		out = append(out, fact.AcceptedDomain{Name: d})
+	}
+	return out, err
 }
 
 // deriveOutbound plans the connector from the tenant to the forest, and returns its name.

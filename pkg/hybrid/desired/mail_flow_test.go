@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"maps"
 	"math/big"
 	"slices"
@@ -227,6 +228,70 @@ func TestMailFlowAdopts(t *testing.T) {
 		"TargetDeliveryDomain": true, "TrustedMailInboundEnabled": true})
 }
 
+// The tenant attributes mail by a name in one of its domains. The name of the inbound connector is
+// the common name where it is such a one, else a wildcard, as Microsoft's wizard writes it. A
+// wildcard that is there stays, unless it fits another forest's servers too.
+func TestSenderNameOfInboundConnector(t *testing.T) {
+	for title, test := range map[string]struct {
+		common     string
+		names      []string
+		live, want string
+		other      string // mail host of the other forest
+	}{
+		"common name":     {"mail.contoso.com", nil, "", "mail.contoso.com", "mx.fabrikam.example"},
+		"wildcard":        {"*.contoso.com", nil, "", "*.contoso.com", "mx.fabrikam.example"},
+		"wizard's stays":  {"mail.contoso.com", nil, "*.contoso.com", "*.contoso.com", "mx.fabrikam.example"},
+		"of both forests": {"mail.contoso.com", nil, "*.contoso.com", "mail.contoso.com", "mx.contoso.com"},
+		"without a star":  {"*.contoso.com", nil, "contoso.com", "*.contoso.com", "mx.fabrikam.example"},
+		"old name":        {"mail.contoso.com", nil, "old.contoso.com", "mail.contoso.com", "mx.fabrikam.example"},
+		"of a domain that is not the tenant's": {"mail.corp.example", []string{"mail.contoso.com"}, "",
+			"*.contoso.com", "mx.fabrikam.example"},
+		"of another domain, wizard's stays": {"mail.corp.example", []string{"mail.contoso.com"}, "*.contoso.com",
+			"*.contoso.com", "mx.fabrikam.example"},
+		"of another domain, and both forests": {"mail.corp.example", []string{"mail.contoso.com"}, "",
+			"mail.contoso.com", "mx.contoso.com"},
+		"of no domain of the tenant": {"mail.corp.example", nil, "", "mail.corp.example", "mx.fabrikam.example"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, f, a := mailWorld(t)
+			a.Forests[1].Namespace.SMTP = test.other
+			names := append([]string{test.common, a.Forests[0].Namespace.SMTP}, test.names...)
+			if test.common == "mail.corp.example" && test.names == nil {
+				a.Forests[0].Namespace.SMTP = "mail.corp.example"
+				names = []string{test.common}
+			}
+			f.Forests[0].Transport = purchased(t, test.common, names...)
+			f.Forests[1].Transport = purchased(t, test.other, test.other)
+			if test.live != "" {
+				w.online.objects["InboundConnector"] = []map[string]any{{"Name": "Inbound from " +
+					strings.ToLower(contosoOrg), "ConnectorType": "OnPremises", "Enabled": true,
+					"TlsSenderCertificateName": test.live}}
+			}
+			p := makePlan(t, w, f, a)
+			w.carryOut(t, p)
+			holds(t, "inbound connector", objectNamed(w.online, "InboundConnector", "Inbound from "+
+				strings.ToLower(contosoOrg)), map[string]any{"TlsSenderCertificateName": test.want})
+		})
+	}
+}
+
+// A relay to the tenant that is off stays off: switched on, it would take all mail to the internet.
+// One that is on carries the mail to the tenant, too.
+func TestRelayConnectorThatIsOff(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		w, f, a := mailWorld(t)
+		relay := map[string]any{"Name": "Relay", "AddressSpaces": []string{"smtp:*;10"}, "Enabled": on,
+			"CloudServicesMailEnabled": true, "SmartHosts": []string{"contoso-com.mail.protection.outlook.com"}}
+		w.contoso.objects["SendConnector"] = []map[string]any{relay}
+		w.carryOut(t, makePlan(t, w, f, a))
+		if got, want := len(w.contoso.objects["SendConnector"]), map[bool]int{false: 2, true: 1}[on]; got != want {
+			t.Errorf("on: %t: %d connectors", on, got)
+		}
+		holds(t, "relay", objectNamed(w.contoso, "SendConnector", "Relay"), map[string]any{"Enabled": on,
+			"AddressSpaces": []string{"smtp:*;10"}})
+	}
+}
+
 // An address space that others made for the coexistence domain stays.
 func TestAddressSpaceOfOthers(t *testing.T) {
 	w, f, a := mailWorld(t, answers.FreeBusy)
@@ -372,6 +437,31 @@ func TestMailFlowIsLeftOut(t *testing.T) {
 				t.Errorf("left out for %q, want %q", reasons, test.want)
 			}
 		})
+	}
+}
+
+// A server that DNS does not know was not asked for its certificates: nothing says that it lacks
+// one.
+func TestCertificateOfServerThatIsGone(t *testing.T) {
+	for _, given := range []bool{true, false} {
+		_, f, a := mailWorld(t)
+		if !given {
+			f.Forests[0].Stored, f.Forests[0].Transport = []*x509.Certificate{f.Forests[0].Transport}, nil
+		}
+		set := f.set(a, worldwide(t))
+		auth, err := fact.Auth.In(t.Context(), set.Forests[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(auth.Servers, "EX2")
+		_, left, err := Resources(t.Context(), set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(left, func(l change.LeftOut) bool { return l.Topic == mailFlow.ID })
+		if i < 0 || !errors.Is(left[i].Err, ErrUnknown) || !strings.Contains(left[i].Err.Error(), "servers.gone") {
+			t.Errorf("given: %t, left out: %+v", given, left)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -20,7 +21,8 @@ var mailboxMoves = &Topic{
 	Features:  []answers.Feature{answers.MoveMailbox},
 	PerForest: true,
 	Kinds:     []*Kind{mailboxReplicationProxy},
-	Reads:     fact.List(fact.VirtualDirectories, fact.MailboxServers, fact.MigrationEndpoints),
+	Reads: fact.List(fact.VirtualDirectories, fact.MailboxServers, fact.MigrationEndpoints, fact.OnlineConnectors,
+		fact.OnlineRelationships),
 	Derive: func(ctx context.Context, p *Planner) error {
 		directories, err := fact.VirtualDirectories.In(ctx, p.Forest)
 		if err != nil {
@@ -55,8 +57,8 @@ var mailboxMoves = &Topic{
 // sayMoves says what moves still need of a person, and whether a mailbox can come back.
 func (p *Planner) sayMoves(ctx context.Context, servers []fact.MailboxServer) {
 	host := strings.ToLower(p.Forest.Answers.Namespace.EWS)
-	endpoints, err := fact.MigrationEndpoints.In(ctx, p.set.Tenant)
-	if err == nil && !slices.ContainsFunc(endpoints, func(e fact.MigrationEndpoint) bool { return e.Moves(host) }) {
+	endpoints, err := EndpointsOf(ctx, p.set, p.Forest)
+	if err == nil && len(endpoints) == 0 {
 		p.Note(msg.Of("no migration endpoint leads to %s. It needs the password of an account with the role Move "+
 			"Mailboxes, which only Exchange Online PowerShell hands over: make it there, and check migration.endpoint "+
 			"tests it", host), MigrationEndpointCommands(host)...)
@@ -76,6 +78,45 @@ func (p *Planner) sayMoves(ctx context.Context, servers []fact.MailboxServer) {
 		p.Note(msg.Of("mailboxes come back from the tenant only to servers in support: not to %s",
 			strings.Join(old, ", ")))
 	}
+}
+
+// EndpointsOf are the migration endpoints for moves that lead to a forest: to its EWS, or to the
+// Hybrid Agent that the tenant reaches the forest by. Where the tenant names no agent, one serves
+// the only forest.
+func EndpointsOf(ctx context.Context, set *fact.Set, forest *fact.Side) ([]fact.MigrationEndpoint, error) {
+	all, err := fact.MigrationEndpoints.In(ctx, set.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var agents []string
+	if slices.ContainsFunc(all, fact.MigrationEndpoint.ByAgent) {
+		if agents, err = agentsOf(ctx, set, forest); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(e fact.MigrationEndpoint) bool {
+		ours := slices.ContainsFunc(agents, e.Moves) || len(agents) == 0 && len(set.Forests) == 1
+		return !e.Moves(forest.Answers.Namespace.EWS) && !(e.ByAgent() && ours)
+	}), nil
+}
+
+// agentsOf are the hosts of the Hybrid Agent at which the tenant looks calendars of a forest up.
+func agentsOf(ctx context.Context, set *fact.Set, forest *fact.Side) (hosts []string, err error) {
+	domains := lower(forest.Answers.Domains)
+	for _, q := range []*fact.Query[[]fact.Holder]{fact.OnlineConnectors, fact.OnlineRelationships} {
+		holders, err := q.In(ctx, set.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range holders {
+			u, err := url.Parse(h.TargetSharingEpr)
+			if err == nil && strings.HasSuffix(strings.ToLower(u.Hostname()), fact.AgentDomain) &&
+				slices.ContainsFunc(lower(h.Domains), func(d string) bool { return slices.Contains(domains, d) }) {
+				hosts = append(hosts, u.Hostname())
+			}
+		}
+	}
+	return hosts, nil
 }
 
 // MigrationEndpointCommands make a migration endpoint in Exchange Online PowerShell. The password

@@ -9,6 +9,50 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
+// An endpoint at the Hybrid Agent leads to the forest: the plan does not ask for another one.
+func TestEndpointOfHybridAgent(t *testing.T) {
+	const agent = "12345678-1234-1234-1234-123456789012.resource.mailboxmigration.his.msappproxy.net"
+	holder := func(domain string) []fact.Holder {
+		return []fact.Holder{{Name: "HybridIOC", Domains: []string{domain},
+			TargetSharingEpr: "https://" + agent + "/EWS/Exchange.asmx"}}
+	}
+	for name, test := range map[string]struct {
+		kind, host string
+		connectors []fact.Holder
+		forests    int
+		want       []string // forests with an endpoint
+	}{
+		"published":                {"ExchangeRemoteMove", "Mail.contoso.com", nil, 2, []string{"contoso"}},
+		"an agent of contoso":      {"ExchangeRemoteMove", agent, holder("Contoso.com"), 2, []string{"contoso"}},
+		"an agent of another":      {"ExchangeRemoteMove", "1" + agent, holder("contoso.com"), 1, nil},
+		"an agent, no lookups":     {"ExchangeRemoteMove", agent, nil, 1, []string{"contoso"}},
+		"an agent, several alone":  {"ExchangeRemoteMove", agent, nil, 2, nil},
+		"another kind of endpoint": {"IMAP", agent, holder("contoso.com"), 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, f := testAnswers(), testFacts()
+			a.Forests = a.Forests[:test.forests]
+			f.Tenant.Connectors = test.connectors
+			set := f.set(a, worldwide(t))
+			fact.MigrationEndpoints.Seed(set.Tenant, []fact.MigrationEndpoint{{Name: "E", Type: test.kind,
+				RemoteServer: test.host}}, nil)
+			var got []string
+			for _, forest := range set.Forests {
+				endpoints, err := EndpointsOf(t.Context(), set, forest)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(endpoints) > 0 {
+					got = append(got, forest.Name())
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("forests with an endpoint: %v", got)
+			}
+		})
+	}
+}
+
 // MRSProxy is opened only on servers whose build proves the security update.
 func TestMRSProxyOfSafeServers(t *testing.T) {
 	for b, want := range map[fact.Build]fact.Fitness{

@@ -12,6 +12,48 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
+// Get-ExchangeServer shows cumulative updates alone. Where an override is limited to an update
+// within one, whether the server has it is not known: a second one would switch both off.
+func TestOverrideLimitedToAnUpdate(t *testing.T) {
+	const section = "ExchangeOnpremAsThirdPartyAppId"
+	for name, test := range map[string]struct {
+		override fact.SettingOverride
+		given    bool
+		unclear  bool
+	}{
+		"from an update on":       {fact.SettingOverride{MinVersion: "15.02.1748.024"}, false, true},
+		"up to an update":         {fact.SettingOverride{MaxVersion: "15.2.1748.40"}, false, true},
+		"from the release on":     {fact.SettingOverride{MinVersion: "15.2.1748.10"}, false, false},
+		"from another version on": {fact.SettingOverride{MinVersion: "15.2.2562.17"}, false, false},
+		"for another server": {fact.SettingOverride{MinVersion: "15.2.1748.24", Servers: []string{"EX2"}}, false,
+			false},
+		"the answers tell":         {fact.SettingOverride{MinVersion: "15.2.1748.24"}, true, false},
+		"without a limit":          {fact.SettingOverride{}, false, false},
+		"up to the version before": {fact.SettingOverride{MaxVersion: "15.2.1544.99"}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := testFacts()
+			s := server("EX1", build(15, 2, 1748, 10))
+			s.Given = test.given
+			f.Forests[0].Servers = []fact.MailboxServer{s}
+			o := test.override
+			o.Name, o.Section = "Mine", section
+			f.Forests[0].Overrides = []fact.SettingOverride{o}
+			derived, err := Derive(t.Context(), f.set(testAnswers(), worldwide(t)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := slices.ContainsFunc(derived.LeftOut, func(l change.LeftOut) bool {
+				return l.Topic == applicationSwitch.ID && errors.Is(l.Err, ErrUnknown) &&
+					strings.Contains(l.Reason.String(), "Mine")
+			})
+			if left != test.unclear {
+				t.Errorf("left out: %+v", derived.LeftOut)
+			}
+		})
+	}
+}
+
 // Each Mailbox server has exactly one override. Those that Exchange made per server stay. Only
 // servers without one get one.
 func TestOverridesPerServer(t *testing.T) {

@@ -20,7 +20,7 @@ var relationships = &Topic{
 	PerForest: true,
 	Kinds:     []*Kind{organizationRelationship},
 	Reads: fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.Organization, fact.Relationships,
-		fact.OnlineRelationships),
+		fact.OnlineRelationships, fact.ClientDirectories, fact.Servers),
 	Derive: func(ctx context.Context, p *Planner) error {
 		domains, err := p.domains()
 		if err != nil {
@@ -55,7 +55,7 @@ var relationships = &Topic{
 		}
 		if wants(features, answers.OWARedirection) {
 			onprem["TargetOwaURL"] = cloud.OWA
-			online["TargetOwaURL"] = "https://" + p.Forest.Answers.Namespace.EWS + "/owa"
+			online["TargetOwaURL"] = owaAt(p.Forest.Answers.Namespace.EWS)
 		}
 		if hybridApplication.wanted(features) {
 			onprem["TargetSharingEpr"] = cloud.EWS
@@ -81,12 +81,57 @@ var relationships = &Topic{
 			return err
 		}
 		for _, part := range share(guid, "O365 to On-premises - "+guid, domains, there) {
+			properties := with(online, p.sharing(part.Holder),
+				change.Properties{"DomainNames": part.domains, "Enabled": true})
+			if wants(features, answers.OWARedirection) {
+				if address := p.owaAddress(ctx, part.TargetOwaURL); address != "" {
+					properties["TargetOwaURL"] = address
+				} else {
+					delete(properties, "TargetOwaURL")
+				}
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			p.Add(organizationRelationship, PlaceOnline, part.key, part.name,
-				msg.Of("it says what the tenant and %s may ask of each other", forest),
-				with(online, p.sharing(part.Holder), change.Properties{"DomainNames": part.domains, "Enabled": true}))
+				msg.Of("it says what the tenant and %s may ask of each other", forest), properties)
 		}
 		return nil
 	},
+}
+
+// owaAt is the address of Outlook on the web at a host.
+func owaAt(host string) string { return "https://" + host + "/owa" }
+
+// owaAddress returns the address of Outlook on the web of the forest to which the tenant leads
+// people: one that the forest publishes. It is empty when the present address stays: it is one of
+// these, is at the host of EWS, or which ones are published is not known.
+func (p *Planner) owaAddress(ctx context.Context, live string) string {
+	ews := p.Forest.Answers.Namespace.EWS
+	directories, err := fact.ClientDirectories.In(ctx, p.Forest)
+	servers, unread := fact.Servers.In(ctx, p.Forest)
+	if err != nil || unread != nil {
+		if live != "" {
+			return ""
+		}
+		return owaAt(ews)
+	}
+	hosts := []string{strings.ToLower(ews)}
+	for _, d := range directories {
+		u, err := url.Parse(d.ExternalURL)
+		if err == nil && d.Noun == fact.OWADirectory && !Unfit(p.set, p.Forest, servers, d.ExternalURL) {
+			hosts = append(hosts, strings.ToLower(u.Hostname()))
+		}
+	}
+	u, err := url.Parse(live)
+	if err == nil && strings.EqualFold(u.Scheme, "https") && slices.Contains(hosts, strings.ToLower(u.Hostname())) {
+		return ""
+	}
+	published := hosts[1:]
+	if len(published) == 0 || slices.Contains(published, hosts[0]) {
+		return owaAt(ews)
+	}
+	return owaAt(slices.Min(published))
 }
 
 // oldOWA reports whether an address of Outlook on the web is one that older wizards wrote. Such an

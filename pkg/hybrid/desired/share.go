@@ -129,5 +129,5 @@ func StaleSharing(forest *fact.Side, h fact.Holder) bool {
 	}
 	host, n := strings.ToLower(u.Hostname()), forest.Answers.Namespace
 	return !strings.EqualFold(host, n.EWS) && !strings.EqualFold(host, n.Autodiscover) &&
-		!strings.HasSuffix(host, ".msappproxy.net")
+		!strings.HasSuffix(host, fact.AgentDomain)
 }

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -198,6 +199,54 @@ func TestOldFormsStay(t *testing.T) {
 	}
 	if got := w.contoso.objects["IntraOrganizationConnector"][0]["DiscoveryEndpoint"]; got != "https://outlook.office365.com/autodiscover/autodiscover.svc" {
 		t.Errorf("DiscoveryEndpoint became %v", got)
+	}
+}
+
+// The tenant leads people to an address at which the forest publishes Outlook on the web. One that
+// is published stays, a name of the past does not, and nothing is replaced where it is not known.
+func TestAddressOfOutlookOnTheWeb(t *testing.T) {
+	published := func(addresses ...string) (out []fact.ClientDirectory) {
+		for i, a := range addresses {
+			out = append(out, fact.ClientDirectory{Noun: fact.OWADirectory, Identity: fmt.Sprintf(`EX%d\owa`, i+1),
+				ExternalURL: a})
+		}
+		return append(out, fact.ClientDirectory{Noun: fact.ActiveSyncDirectory, Identity: `EX1\eas`,
+			ExternalURL: "https://eas.contoso.com/Microsoft-Server-ActiveSync"})
+	}
+	const own = "https://mail.contoso.com/owa"
+	for name, test := range map[string]struct {
+		clients    []fact.ClientDirectory
+		unknown    error
+		live, want string
+	}{
+		"published elsewhere, stays": {published("https://Webmail.contoso.com/owa/"), nil,
+			"https://webmail.contoso.com/owa", "https://webmail.contoso.com/owa"},
+		"published elsewhere, new": {published("https://webmail.contoso.com/owa"), nil, "",
+			"https://webmail.contoso.com/owa"},
+		"name of the past": {published("https://webmail.contoso.com/owa"), nil, "https://old.contoso.com/owa",
+			"https://webmail.contoso.com/owa"},
+		"at the host of EWS":  {published("https://webmail.contoso.com/owa"), nil, own, own},
+		"the wizard's":        {published(own), nil, "", own},
+		"one of several":      {published("https://a.contoso.com/owa", own), nil, "", own},
+		"none is published":   {published(""), nil, "https://old.contoso.com/owa", own},
+		"a server's own name": {published("https://ex1.contoso.internal/owa"), nil, "", own},
+		"not known, stays":    {nil, errors.New("no answer"), "https://x.contoso.com/owa", "https://x.contoso.com/owa"},
+		"not known, new":      {nil, errors.New("no answer"), "", own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, f := newWorld(t), testFacts()
+			f.Forests[0].Clients, f.Forests[0].ClientsUnknown = test.clients, test.unknown
+			o := map[string]any{"Name": "R", "DomainNames": []string{"contoso.com"}}
+			if test.live != "" {
+				o["TargetOwaURL"] = test.live
+			}
+			w.online.objects["OrganizationRelationship"] = []map[string]any{o}
+			w.known(&f)
+			w.carryOut(t, makePlan(t, w, f, testAnswers()))
+			if got := w.online.objects["OrganizationRelationship"][0]["TargetOwaURL"]; got != test.want {
+				t.Errorf("TargetOwaURL is %v", got)
+			}
+		})
 	}
 }
 

@@ -170,6 +170,14 @@ func (e MigrationEndpoint) Moves(host string) bool {
 	return strings.EqualFold(e.Type, "ExchangeRemoteMove") && strings.EqualFold(e.RemoteServer, host)
 }
 
+// AgentDomain is the domain of the addresses of Microsoft's Hybrid Agent.
+const AgentDomain = ".msappproxy.net"
+
+// ByAgent reports whether the endpoint is for moves of mailboxes through a Hybrid Agent.
+func (e MigrationEndpoint) ByAgent() bool {
+	return strings.HasSuffix(strings.ToLower(e.RemoteServer), AgentDomain) && e.Moves(e.RemoteServer)
+}
+
 const getMigrationEndpoint = "Get-MigrationEndpoint"
 
 // MigrationEndpoints are all migration endpoints of the tenant.

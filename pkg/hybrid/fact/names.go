@@ -81,6 +81,8 @@ type SenderPolicy struct {
 	All      string   // how it ends: -all, ~all, ?all, +all; empty without an end
 	Lookups  int      // terms that ask DNS, those of includes counted
 	Wrong    []string // why receivers take the record as an error
+	// Macros: a term depends on the message, and whom the policy admits is not known.
+	Macros bool
 }
 
 // SenderPolicies are the policies of domains, with those that they include.
@@ -125,6 +127,7 @@ func (p *SenderPolicy) read(ctx context.Context, s *Side, domain string, own boo
 			return nil
 		}
 		next, ended := p.term(term, own)
+		p.Macros = p.Macros || strings.Contains(term, "%") && !strings.HasPrefix(strings.ToLower(term), "exp=")
 		if name, ok := strings.CutPrefix(next, "redirect="); ok {
 			redirect = name
 			continue
@@ -155,7 +158,7 @@ func (p *SenderPolicy) read(ctx context.Context, s *Side, domain string, own boo
 		p.wrong("%s, to which it redirects, has %d records", redirect, len(whole.Records))
 	}
 	p.Includes, p.Lookups = append(p.Includes, whole.Includes...), whole.Lookups
-	p.Wrong = append(p.Wrong, whole.Wrong...)
+	p.Wrong, p.Macros = append(p.Wrong, whole.Wrong...), p.Macros || whole.Macros
 	if own {
 		p.All, p.Senders = whole.All, append(p.Senders, whole.Senders...)
 	}

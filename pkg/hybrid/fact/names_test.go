@@ -62,9 +62,15 @@ func TestSenderPolicies(t *testing.T) {
 			texts: map[string][]string{"c.com": {"v=spf1 MX ip4:192.0.2.0/24 ip6:2001:db8::/32 a:x.c.com/28 " +
 				"include:I.com ~ALL"},
 				"i.com": {"v=spf1 exists:%{i}.i.com ptr -all"}},
-			want: SenderPolicy{Includes: []string{"i.com"}, All: "~all", Lookups: 5,
+			want: SenderPolicy{Includes: []string{"i.com"}, All: "~all", Lookups: 5, Macros: true,
 				Senders: []string{"MX", "ip4:192.0.2.0/24", "ip6:2001:db8::/32", "a:x.c.com/28"}},
 		},
+		"include of a provider": {
+			texts: map[string][]string{"c.com": {"v=spf1 include:%{ir}.%{v}.%{d}.spf.x.com -all"}},
+			want:  SenderPolicy{All: "-all", Lookups: 1, Macros: true}},
+		"redirect to a provider": {texts: map[string][]string{"c.com": {"v=spf1 redirect=r.com"},
+			"r.com": {"v=spf1 redirect=%{d}.spf.x.com"}},
+			want: SenderPolicy{Includes: []string{"r.com"}, Lookups: 1, Macros: true}},
 		"what stands behind all": {texts: map[string][]string{"c.com": {"v=spf1 +all include:none.com nonsense"}},
 			want: SenderPolicy{All: "+all"}},
 		"included, and included again": {

@@ -88,11 +88,7 @@ func (o SettingOverride) On() bool {
 // AppliesTo reports whether the override applies to a server. A limit that cannot be read is
 // ignored.
 func (o SettingOverride) AppliesTo(s MailboxServer) bool {
-	named := slices.ContainsFunc(o.Servers, func(name string) bool {
-		short, _, _ := strings.Cut(name, ".")
-		return strings.EqualFold(short, s.Name)
-	})
-	if len(o.Servers) > 0 && !named {
+	if !o.names(s) {
 		return false
 	}
 	lowest, err := ParseBuild(o.MinVersion)
@@ -101,6 +97,31 @@ func (o SettingOverride) AppliesTo(s MailboxServer) bool {
 	}
 	highest, err := ParseBuild(o.MaxVersion)
 	return err != nil || s.Build.Compare(highest) <= 0
+}
+
+// names reports whether the override is for a server: it names the server, or none.
+func (o SettingOverride) names(s MailboxServer) bool {
+	return len(o.Servers) == 0 || slices.ContainsFunc(o.Servers, func(name string) bool {
+		short, _, _ := strings.Cut(name, ".")
+		return strings.EqualFold(short, s.Name)
+	})
+}
+
+// Unclear reports whether it depends on an update within the server's cumulative update, which the
+// build does not show, whether the override applies to the server.
+func (o SettingOverride) Unclear(s MailboxServer) bool {
+	line, known := s.Build.Line()
+	if !known || s.Given || s.Build != line.First || !o.names(s) {
+		return false
+	}
+	within := func(limit string) (revision int, ok bool) {
+		b, err := ParseBuild(limit)
+		return b.Revision, err == nil && b.Major == s.Build.Major && b.Minor == s.Build.Minor &&
+			b.Build == s.Build.Build
+	}
+	lowest, from := within(o.MinVersion)
+	_, to := within(o.MaxVersion)
+	return from && lowest > s.Build.Revision || to
 }
 
 // Overriding returns the overrides of a section that apply to a server. Exchange accepts one. With

@@ -94,7 +94,7 @@ func Stale(o SettingOverride, servers []MailboxServer) (Workaround, bool) {
 		return Workaround{}, false
 	}
 	needed := slices.ContainsFunc(servers, func(s MailboxServer) bool {
-		return o.AppliesTo(s) && Workarounds[i].Fixed(s.Build) != Fit
+		return (o.AppliesTo(s) || o.Unclear(s)) && Workarounds[i].Fixed(s.Build) != Fit
 	})
 	return Workarounds[i], !needed
 }

@@ -414,20 +414,19 @@ func keywords(c smtp.Capabilities) []string {
 
 // attributed checks that the tenant can attribute mail by the certificate. One of its names must be
 // a domain that the tenant accepts, or a host directly under one. A domain further up is not
-// enough. Where the tenant's domains cannot be read, other checks say so.
+// enough, unless it is accepted with its subdomains. Where the tenant's domains cannot be read,
+// other checks say so.
 func attributed(ctx context.Context, in Input, c candidate) (r check.Result, ok bool) {
 	accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 	if err != nil {
 		return r, true
 	}
 	domains := slices.Clone(in.Forest.Answers.Domains) // domains.accepted checks whether these are accepted
-	for _, d := range accepted {
-		domains = append(domains, d.Name)
-	}
 	names := append([]string{certificate.CommonName(certificate.Subject(c.Leaf))}, certificate.Names(c.Leaf)...)
 	for _, name := range names {
 		_, parent, _ := strings.Cut(name, ".")
-		if contains(domains, name) || contains(domains, parent) {
+		if contains(domains, name) || contains(domains, parent) || findDomain(accepted, name) != nil ||
+			findDomain(accepted, parent) != nil {
 			return r, true
 		}
 	}

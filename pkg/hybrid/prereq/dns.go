@@ -2,6 +2,7 @@ package prereq
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -329,6 +330,9 @@ var dnsChecks = []Check{
 					if err != nil || len(policy.Records) != 1 || contains(policy.Includes, sender) {
 						return msg.Text{}, err
 					}
+					if policy.Macros {
+						return msg.Text{}, dependsOnMessage(domain)
+					}
 					return msg.Of("SPF of %s does not include %s", domain, sender), nil
 				})(ctx, in)
 		}),
@@ -435,6 +439,9 @@ var dnsChecks = []Check{
 					if signs, err := signs(ctx, in, domain); err != nil || signs {
 						return msg.Text{}, err
 					}
+					if senders.Macros {
+						return msg.Text{}, dependsOnMessage(domain)
+					}
 					return msg.Of("DMARC of %s says %s, and neither SPF nor DKIM of the domain covers Exchange Online",
 						domain, policy.Action), nil
 				})(ctx, in)
@@ -497,6 +504,12 @@ var dnsChecks = []Check{
 			return check.Pass("no name of forest %s has private addresses alone", in.Forest.Name())
 		},
 	},
+}
+
+// dependsOnMessage says that whom an SPF record admits is not known.
+func dependsOnMessage(domain string) error {
+	return fmt.Errorf("whether SPF of %s admits Exchange Online is not known: the record has macros, which depend on "+
+		"the message; the provider of the record tells", domain)
 }
 
 // eachDomain runs a question for each domain of the forest. A text is a finding. What is wrong

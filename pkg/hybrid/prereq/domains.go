@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
@@ -65,7 +66,7 @@ var domainChecks = []Check{
 		Title: "Exactly one forest is authoritative for each domain",
 		Scope: PerOrganization,
 		Needs: []check.ID{"domains.accepted"},
-		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
+		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains, fact.SendConnectors),
 		Why: "An authoritative forest refuses the domain's addresses that it does not have: of two authoritative " +
 			"forests, each refuses the other's users. Without an authoritative forest, mail to an unknown address " +
 			"loops. The other forests that share the domain relay it.",
@@ -103,7 +104,11 @@ var domainChecks = []Check{
 				case len(authoritative) > 1:
 					several = append(several, name+" ("+strings.Join(authoritative, ", ")+")")
 				case len(authoritative) == 0 && takesPart(in, name):
-					none = append(none, name)
+					if sent, err := relayedToTenant(ctx, in, lists, name); err != nil {
+						return check.Unknown(err)
+					} else if !sent {
+						none = append(none, name)
+					}
 				}
 			}
 			switch {
@@ -114,7 +119,7 @@ var domainChecks = []Check{
 				return check.Failed("no forest is authoritative for %s that takes part: %s",
 					msg.Count(len(none), "%s domain", "%s domains"), someOf(none)).With("domains", none)
 			}
-			return check.Pass("one forest is authoritative for each domain that takes part")
+			return check.Pass("one side is authoritative for each domain that takes part")
 		},
 	},
 	{
@@ -190,6 +195,40 @@ var domainChecks = []Check{
 			return check.Pass("%s exists", name)
 		},
 	},
+}
+
+// relayedToTenant reports whether every forest that has a domain relays it to the tenant, which is
+// authoritative: mailboxes that were made in the cloud have no object on-premises.
+func relayedToTenant(
+	ctx context.Context, in Input, lists map[string][]fact.AcceptedDomain, name string,
+) (bool, error) {
+	if in.Tenant == nil {
+		return false, nil
+	}
+	online, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
+	if err != nil {
+		return false, err
+	}
+	if d := findDomain(online, name); d == nil || !strings.EqualFold(d.Type, "Authoritative") {
+		return false, nil
+	}
+	relayed := false
+	for _, f := range in.Forests {
+		if findDomain(lists[f.Name()], name) == nil {
+			continue
+		}
+		connectors, err := fact.SendConnectors.In(ctx, f)
+		if err != nil {
+			return false, err
+		}
+		if !slices.ContainsFunc(connectors, func(c fact.SendConnector) bool {
+			return sendsTo(c, name) && (c.CloudHeader || slices.ContainsFunc(c.SmartHosts, cloud.IsExchangeOnline))
+		}) {
+			return false, nil
+		}
+		relayed = true
+	}
+	return relayed, nil
 }
 
 // takesPart reports whether a forest of the answers names the domain.

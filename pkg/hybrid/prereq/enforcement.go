@@ -71,8 +71,8 @@ func mailSources(ctx context.Context, in Input) ([]source, fact.Enforcement, err
 	var out []source
 	for _, s := range servers {
 		// A connector that is made uses all Mailbox servers.
-		if hands := len(names) == 0 && s.Mailbox && !s.Edge; !hands && !contains(names, s.Name) &&
-			!contains(names, s.FQDN) {
+		if hands := len(names) == 0 && s.Mailbox && !s.Edge; !hands &&
+			!slices.ContainsFunc(names, func(name string) bool { return sameServer(name, s.Name) }) {
 			continue
 		}
 		o := source{Server: s}
@@ -83,6 +83,10 @@ func mailSources(ctx context.Context, in Input) ([]source, fact.Enforcement, err
 			o.reported = &report.Servers[i]
 		}
 		out = append(out, o)
+	}
+	if len(out) == 0 && len(names) > 0 {
+		return nil, report, fmt.Errorf("%s: Get-ExchangeServer shows none of the servers that hand mail to the "+
+			"tenant (%s)", in.Forest.Name(), strings.Join(names, ", "))
 	}
 	return out, report, nil
 }

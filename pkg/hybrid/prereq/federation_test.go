@@ -13,9 +13,10 @@ import (
 // Classic federation is kept and named. It is a finding where lookups to the tenant still take it.
 func TestFederation(t *testing.T) {
 	coexistence := "contoso.mail.onmicrosoft.com"
-	hybrid := fact.Holder{Name: "On-premises to O365", Domains: []string{coexistence}}
-	partner := fact.Holder{Name: "A partner", Domains: []string{"partner.example"}}
-	connector := fact.Holder{Name: "HybridIOC", Domains: []string{coexistence}}
+	hybrid := fact.Holder{Name: "On-premises to O365", Domains: []string{coexistence}, Leads: true}
+	partner := fact.Holder{Name: "A partner", Domains: []string{"partner.example"}, Leads: true}
+	connector := fact.Holder{Name: "HybridIOC", Domains: []string{coexistence}, Leads: true}
+	off := fact.Holder{Name: "HybridIOC", Domains: []string{coexistence}}
 	for name, tt := range map[string]struct {
 		trusts                    []string
 		relationships, connectors []fact.Holder
@@ -31,7 +32,10 @@ func TestFederation(t *testing.T) {
 		"lookups take it": {[]string{"MFG"}, []fact.Holder{hybrid, partner}, nil, nil, check.StatusWarn, 1},
 		"another's connector": {[]string{"MFG"}, []fact.Holder{hybrid}, []fact.Holder{partner}, nil, check.StatusWarn,
 			0},
-		"unknown": {nil, nil, nil, errors.New("no answer"), check.StatusError, 0},
+		// A connector that is switched off is how administrators lead lookups back to the trust.
+		"connector off": {[]string{"MFG"}, []fact.Holder{hybrid}, []fact.Holder{off}, nil, check.StatusWarn, 0},
+		"both off":      {[]string{"MFG"}, []fact.Holder{off}, []fact.Holder{off}, nil, check.StatusPass, 0},
+		"unknown":       {nil, nil, nil, errors.New("no answer"), check.StatusError, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := fact.New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Tenant: "contoso.onmicrosoft.com",

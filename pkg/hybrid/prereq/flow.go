@@ -45,7 +45,8 @@ var flowChecks = []Check{
 			"them.",
 		Consider: "Mail of the tenant arrives at the default frontend connector at once, with its limits and " +
 			"permissions.",
-		Run: mailOnly(look(fact.ReceiveConnectors, "%s receive connector takes mail from addresses of Exchange Online",
+		Run: mailOnly(worldwideOnly(look(fact.ReceiveConnectors,
+			"%s receive connector takes mail from addresses of Exchange Online",
 			"%s receive connectors take mail from addresses of Exchange Online",
 			always(func(_ Input, c fact.ReceiveConnector) flaw {
 				port25 := slices.ContainsFunc(c.Bindings, func(b string) bool { return strings.HasSuffix(b, ":25") })
@@ -58,7 +59,7 @@ var flowChecks = []Check{
 					return flaw{}
 				}
 				return flaw{object: c.Identity}
-			}))),
+			})))),
 	},
 	{
 		ID:     "transport.receive-anonymous",
@@ -286,10 +287,17 @@ var flowChecks = []Check{
 		Consider: "None is known: colleagues see the reply for people inside.",
 		Run: remoteDomains("%s remote domain sends no automatic replies", "%s remote domains send no automatic replies",
 			func(d fact.RemoteDomain) (string, string) {
-				if !slices.Contains(d.Off, "AutoReplyEnabled") && !strings.EqualFold(d.OutOfOffice, "None") {
+				var parameters []string
+				if slices.Contains(d.Off, "AutoReplyEnabled") {
+					parameters = append(parameters, "-AutoReplyEnabled $true")
+				}
+				if strings.EqualFold(d.OutOfOffice, "None") {
+					parameters = append(parameters, "-AllowedOOFType External")
+				}
+				if len(parameters) == 0 {
 					return "", ""
 				}
-				return d.Name, "-AutoReplyEnabled $true -AllowedOOFType External"
+				return d.Name, strings.Join(parameters, " ")
 			}),
 	},
 	{
@@ -522,24 +530,24 @@ var flowChecks = []Check{
 		Scope:    PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.OutboundConnectors),
 		Why: "Centralized transport sends all mail of the tenant to one connector. With two, one of them is never " +
 			"used, and a forest believes that its rules see all mail.",
-		Fix:      "Switch RouteAllMessagesViaOnPremises off on all connectors but one.",
+		Fix: "Switch RouteAllMessagesViaOnPremises off on all connectors but one, and give the others the domains of " +
+			"their forest as RecipientDomains: with * they take mail to the internet all the same.",
 		Consider: "Mail to the internet may take another forest from then on, with its rules and limits.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.OutboundConnectors.In(ctx, in.Tenant)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			var central, commands []string
+			var central []string
+			var all []fact.OutboundConnector
 			for _, c := range connectors {
 				if c.Enabled && c.Centralized {
-					central = append(central, c.Name)
-					commands = append(commands, "Set-OutboundConnector -Identity "+exchange.Quote(c.Name)+
-						" -RouteAllMessagesViaOnPremises $false")
+					central, all = append(central, c.Name), append(all, c)
 				}
 			}
 			if len(central) > 1 {
 				return check.Failed("%d outbound connectors route all mail: %s", len(central), someOf(central)).
-					With("connectors", central).FixWith(commands[1:]...)
+					With("connectors", central).FixWith(decentralize(in, all)...)
 			}
 			return check.Pass("%s looked at", msg.Count(len(connectors), "%s outbound connector was",
 				"%s outbound connectors were"))
@@ -567,6 +575,49 @@ var flowChecks = []Check{
 			return check.Pass("the postmaster of the tenant is in no onmicrosoft.com domain")
 		}),
 	},
+}
+
+// decentralize are the commands that leave centralized transport to the first forest, as a plan
+// does. There are none when it is not known which connector is of which forest.
+func decentralize(in Input, central []fact.OutboundConnector) []string {
+	kept := false
+	var commands []string
+	for _, c := range central {
+		at := slices.IndexFunc(in.Forests,
+			func(f *fact.Side) bool { return contains(c.SmartHosts, f.Answers.Namespace.SMTP) })
+		if at == 0 && !kept {
+			kept = true
+			continue
+		}
+		command := "Set-OutboundConnector -Identity " + exchange.Quote(c.Name) +
+			" -RouteAllMessagesViaOnPremises $false"
+		if contains(c.RecipientDomains, "*") {
+			if at < 0 {
+				return nil
+			}
+			var quoted []string
+			for _, d := range in.Forests[at].Answers.Domains {
+				quoted = append(quoted, exchange.Quote(d))
+			}
+			command += " -RecipientDomains " + strings.Join(quoted, ", ")
+		}
+		commands = append(commands, command)
+	}
+	if !kept {
+		return nil
+	}
+	return commands
+}
+
+// worldwideOnly makes a check of the addresses of Exchange Online not applicable in the clouds of
+// which no list is at hand.
+func worldwideOnly(run func(context.Context, Input) check.Result) func(context.Context, Input) check.Result {
+	return func(ctx context.Context, in Input) check.Result {
+		if in.Cloud.ID != "worldwide" {
+			return check.NotApplicable("hybridge does not know the addresses of Exchange Online in %s", in.Cloud.Title)
+		}
+		return run(ctx, in)
+	}
 }
 
 // frontends returns the Run of a check that judges the connectors at which the tenant's mail

@@ -88,7 +88,8 @@ var migrationChecks = []Check{{
 	Scope:    PerForest,
 	Severity: check.Warn,
 	Needs:    []check.ID{"access.onprem-read", "access.online-read"},
-	Reads:    fact.List(fact.VirtualDirectories, fact.MigrationEndpoints),
+	Reads: fact.List(fact.VirtualDirectories, fact.MigrationEndpoints, fact.OnlineConnectors,
+		fact.OnlineRelationships),
 	Why: "A migration endpoint holds the address of the forest and the account with which Exchange Online moves " +
 		"mailboxes. hybridge does not make it: only Exchange Online PowerShell hands over the account's password. A " +
 		"plan gives the commands.",
@@ -110,16 +111,15 @@ var migrationChecks = []Check{{
 		if !slices.ContainsFunc(directories, func(d fact.VirtualDirectory) bool { return d.MRSProxy }) {
 			return check.Pass("no server of forest %s is open for moves yet", in.Forest.Name())
 		}
-		endpoints, err := fact.MigrationEndpoints.In(ctx, in.Tenant)
+		endpoints, err := desired.EndpointsOf(ctx, in.Set, in.Forest)
 		if err != nil {
 			return check.Unknown(err)
 		}
-		host := strings.ToLower(in.Forest.Answers.Namespace.EWS)
-		for _, e := range endpoints {
-			if e.Moves(host) {
-				return check.Pass("the migration endpoint %s leads to %s", e.Name, host)
-			}
+		if len(endpoints) > 0 {
+			return check.Pass("the migration endpoint %s leads to %s", endpoints[0].Name,
+				strings.ToLower(endpoints[0].RemoteServer))
 		}
+		host := strings.ToLower(in.Forest.Answers.Namespace.EWS)
 		return check.Warned("forest %s is open for moves, and no migration endpoint leads to %s", in.Forest.Name(),
 			host).
 			FixWith(desired.MigrationEndpointCommands(host)...)
@@ -129,7 +129,7 @@ var migrationChecks = []Check{{
 	Title: "Exchange Online reaches the forest by its migration endpoint",
 	Scope: PerForest,
 	Needs: []check.ID{"access.online-read"},
-	Reads: fact.List(fact.MigrationEndpoints, fact.EndpointTest),
+	Reads: fact.List(fact.MigrationEndpoints, fact.EndpointTest, fact.OnlineConnectors, fact.OnlineRelationships),
 	Why: "A move fails when the address of the endpoint is not reachable from the internet, when MRSProxy is closed " +
 		"there, or when the password of the endpoint's account has changed. Exchange Online tries all three.",
 	Fix: "Open MRSProxy and port 443 to Exchange Online without pre-authentication, or write the account's new " +
@@ -143,15 +143,13 @@ var migrationChecks = []Check{{
 		case !wants(in, answers.MoveMailbox):
 			return check.NotApplicable("the features of the answers do not include moveMailbox")
 		}
-		endpoints, err := fact.MigrationEndpoints.In(ctx, in.Tenant)
+		endpoints, err := desired.EndpointsOf(ctx, in.Set, in.Forest)
 		if err != nil {
 			return check.Unknown(err)
 		}
-		host, tried := strings.ToLower(in.Forest.Answers.Namespace.EWS), 0
+		host, tried := "", 0
 		for _, e := range endpoints {
-			if !e.Moves(host) {
-				continue
-			}
+			host = strings.ToLower(e.RemoteServer)
 			answer, err := fact.EndpointTest.In(ctx, in.Tenant, e.Name)
 			if err != nil {
 				return check.Unknown(err)

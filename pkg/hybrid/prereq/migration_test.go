@@ -58,21 +58,34 @@ func allOf[R any](findings []string, _ R) []string { return findings }
 
 // A forest that is open for moves needs an endpoint of the right type.
 func TestMigrationEndpointOfForest(t *testing.T) {
+	const agent = "12345678-1234-1234-1234-123456789012.resource.mailboxmigration.his.msappproxy.net"
+	missing := []string{"warn migration.endpoint contoso"}
 	for name, test := range map[string]struct {
-		endpoints []fact.MigrationEndpoint
-		want      []string
+		kind, host string
+		agent      string // of the tenant's connector
+		want       []string
 	}{
-		"there": {[]fact.MigrationEndpoint{{Name: "x", Type: "ExchangeRemoteMove",
-			RemoteServer: "Mail.contoso.com"}}, nil},
-		"none": {nil, []string{"warn migration.endpoint contoso"}},
-		"another type": {[]fact.MigrationEndpoint{{Type: "IMAP", RemoteServer: "mail.contoso.com"}},
-			[]string{"warn migration.endpoint contoso"}},
-		"another host": {[]fact.MigrationEndpoint{{Type: "ExchangeRemoteMove", RemoteServer: "old.contoso.com"}},
-			[]string{"warn migration.endpoint contoso"}},
+		"there":                           {"ExchangeRemoteMove", "Mail.contoso.com", "", nil},
+		"none":                            {"", "", "", missing},
+		"another type":                    {"IMAP", "mail.contoso.com", "", missing},
+		"another host":                    {"ExchangeRemoteMove", "old.contoso.com", "", missing},
+		"the Hybrid Agent's":              {"ExchangeRemoteMove", agent, agent, nil},
+		"an agent that moves only":        {"ExchangeRemoteMove", agent, "", nil},
+		"an agent that is gone":           {"ExchangeRemoteMove", "9" + agent[1:], agent, missing},
+		"an agent, for another migration": {"IMAP", agent, agent, missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := healthy(t)
-			fact.MigrationEndpoints.Seed(f.Tenant, test.endpoints, nil)
+			f.Forests = f.Forests[:1]
+			if test.kind != "" {
+				fact.MigrationEndpoints.Seed(f.Tenant, []fact.MigrationEndpoint{{Name: "x", Type: test.kind,
+					RemoteServer: test.host}}, nil)
+			}
+			if test.agent != "" {
+				fact.OnlineConnectors.Seed(f.Tenant, []fact.Holder{{Name: "HybridIOC", Leads: true,
+					Domains:          []string{"contoso.com"},
+					TargetSharingEpr: "https://" + test.agent + "/EWS/Exchange.asmx"}}, nil)
+			}
 			alter(t, fact.VirtualDirectories, f.Forests[0],
 				func(d *[]fact.VirtualDirectory) { (*d)[0].MRSProxy = true })
 			got, _ := outcome(t, f)

@@ -269,6 +269,11 @@ func TestNameDisorders(t *testing.T) {
 			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
 			unsigned(f)
 		}, []string{"fail dns.dmarc-senders contoso", "warn dns.dkim contoso", "warn dns.spf-online contoso"}},
+		{"DMARC refuses, and SPF depends on the message", func(t *testing.T, f *fact.Set) {
+			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
+			spf(func(p *fact.SenderPolicy) { p.Includes, p.Macros = nil, true })(t, f)
+			unsigned(f)
+		}, []string{"error dns.dmarc-senders contoso", "error dns.spf-online contoso", "warn dns.dkim contoso"}},
 		{"DMARC refuses, and DKIM proves the cloud", func(t *testing.T, f *fact.Set) {
 			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
 			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
@@ -487,6 +492,16 @@ func TestReachabilityDisorders(t *testing.T) {
 			[]string{"fail reachability.mrs-proxy contoso"}},
 		{"a server without TLS", server(fact.MailServer{Report: smtp.Report{Banner: "ex1"}}),
 			[]string{"fail reachability.smtp-servers contoso"}},
+		{"servers of a record that are gone", func(t *testing.T, s *fact.Set) {
+			server(fact.MailServer{Report: smtp.Report{Banner: "ex1"}})(t, s)
+			fact.HybridConfigurations.Seed(s.Forests[0], fact.HybridConfiguration{Exists: true,
+				Receiving: []string{"OLD1"}}, nil)
+		}, []string{"fail reachability.smtp-servers contoso"}},
+		{"a server of the record by its whole name", func(t *testing.T, s *fact.Set) {
+			server(fact.MailServer{Report: smtp.Report{Banner: "ex1"}})(t, s)
+			fact.HybridConfigurations.Seed(s.Forests[0], fact.HybridConfiguration{Exists: true,
+				Receiving: []string{"EX1.contoso.com"}}, nil)
+		}, []string{"fail reachability.smtp-servers contoso"}},
 		{"a server that says nothing",
 			server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Greeting, Err: timeout{}}}),
 			[]string{"error reachability.smtp-servers contoso"}},
@@ -628,7 +643,8 @@ func TestTenantDisorders(t *testing.T) {
 	}
 	relationship := func(domain string) func(*testing.T, *fact.Set) {
 		return func(_ *testing.T, f *fact.Set) {
-			fact.OnlineRelationships.Seed(f.Tenant, []fact.Holder{{Name: "R", Domains: []string{domain}}}, nil)
+			fact.OnlineRelationships.Seed(f.Tenant, []fact.Holder{{Name: "R", Domains: []string{domain},
+				Leads: true}}, nil)
 			fact.DomainTenants.Seed(f.Network, "partner.example", fact.Residence{ID: "other"}, nil)
 		}
 	}
@@ -712,6 +728,19 @@ func TestTenantDisorders(t *testing.T) {
 			[]string{"warn tenant.partner-relationships tenant"}},
 		{"relationship with an organization on-premises", relationship("onprem.example"), nil},
 		{"relationship with a forest", relationship("contoso.com"), nil},
+		{"relationship with a forest that the answers do not name", func(t *testing.T, f *fact.Set) {
+			alter(t, fact.OnlineAcceptedDomains, f.Tenant, func(d *[]fact.AcceptedDomain) {
+				*d = append(*d, fact.AcceptedDomain{Name: "third.example", Type: "Authoritative"})
+			})
+			fact.OnlineRelationships.Seed(f.Tenant, []fact.Holder{{Name: "O365 to On-premises - third",
+				Domains: []string{"Third.example"}, Leads: true}}, nil)
+			fact.DomainTenants.Seed(f.Network, "third.example",
+				fact.Residence{ID: "11111111-2222-3333-4444-555555555555"}, nil)
+		}, nil},
+		{"relationship with another tenant that is off", func(t *testing.T, f *fact.Set) {
+			relationship("partner.example")(t, f)
+			alter(t, fact.OnlineRelationships, f.Tenant, func(h *[]fact.Holder) { (*h)[0].Leads = false })
+		}, nil},
 	})
 }
 

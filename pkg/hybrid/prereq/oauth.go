@@ -146,6 +146,11 @@ var overrideCheck = Check{
 		var several, without []msg.Text
 		for _, section := range sorted(names) {
 			for _, s := range servers {
+				for _, o := range overrides {
+					if strings.EqualFold(o.Section, section) && o.Unclear(s) {
+						return check.Unknown(desired.UnclearOverride(in.Forest, o, s))
+					}
+				}
 				var of []string
 				for _, o := range fact.Overriding(overrides, section, s) {
 					of = append(of, o.Name)

@@ -413,6 +413,22 @@ func TestDisorders(t *testing.T) {
 			fact.AcceptedDomains.Seed(f.Forests[1],
 				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization", "fail domains.relay-route fabrikam"}},
+		{"relayed to the tenant, which is authoritative", func(t *testing.T, f *fact.Set, _ *authority) {
+			fact.AcceptedDomains.Seed(f.Forests[1],
+				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
+			alter(t, fact.SendConnectors, f.Forests[1], func(c *[]fact.SendConnector) {
+				*c = append(*c, fact.SendConnector{Name: "Unknown people", Enabled: true, CloudHeader: true,
+					AddressSpaces: []string{"smtp:Fabrikam.com;1"}})
+			})
+		}, nil},
+		{"relayed to another system", func(t *testing.T, f *fact.Set, _ *authority) {
+			fact.AcceptedDomains.Seed(f.Forests[1],
+				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
+			alter(t, fact.SendConnectors, f.Forests[1], func(c *[]fact.SendConnector) {
+				*c = append(*c, fact.SendConnector{Name: "Other", Enabled: true,
+					AddressSpaces: []string{"smtp:fabrikam.com;1"}, SmartHosts: []string{"mx.other.example"}})
+			})
+		}, []string{"fail domains.authoritative organization"}},
 		{"shared and authoritative", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.AcceptedDomains.Seed(f.Forests[1],
 				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"},
@@ -733,6 +749,11 @@ func TestDisorders(t *testing.T) {
 		}, nil},
 		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
 			MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"override from an update on that the build does not show", func(t *testing.T, f *fact.Set, ca *authority) {
+			build("Version 15.2 (Build 2562.17)")(t, f, ca)
+			overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+				MinVersion: "15.2.2562.41"})(t, f, ca)
+		}, []string{"error oauth.overrides contoso", "warn servers.build contoso", "warn servers.updates contoso"}},
 		{"override from a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
 			MinVersion: "15.2.1748.0"}), nil},
 		{"overrides of two features", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph"}), nil},
@@ -743,6 +764,24 @@ func TestDisorders(t *testing.T) {
 			publishedAt("https://mail.other.example/EWS/Exchange.asmx")(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
+		{"transport: two levels under a domain that is accepted with its subdomains",
+			func(t *testing.T, f *fact.Set, ca *authority) {
+				transport(leaf{cn: "mail.eu.contoso.com", names: []string{"mail.eu.contoso.com"}})(t, f, ca)
+				f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com",
+					EWS: "mail.eu.contoso.com", SMTP: "mail.eu.contoso.com"}
+				publishedAt("https://mail.eu.contoso.com/EWS/Exchange.asmx")(t, f, ca)
+				for _, q := range []struct {
+					query *fact.Query[[]fact.AcceptedDomain]
+					side  *fact.Side
+				}{{fact.OnlineAcceptedDomains, f.Tenant}, {fact.AcceptedDomains, f.Forests[0]}} {
+					alter(t, q.query, q.side, func(list *[]fact.AcceptedDomain) {
+						*list = slices.Clone(*list)
+						for i := range *list {
+							(*list)[i].SubDomains = (*list)[i].Name == "contoso.com"
+						}
+					})
+				}
+			}, nil},
 		{"transport: two levels under an accepted domain", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.eu.contoso.com", names: []string{"mail.eu.contoso.com"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com",

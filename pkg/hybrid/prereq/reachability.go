@@ -343,7 +343,7 @@ var reachabilityChecks = []Check{
 				func(yield func(owner, address string) bool) {
 					for _, e := range endpoints {
 						if e.RemoteServer != "" && strings.EqualFold(e.Type, "ExchangeRemoteMove") &&
-							!strings.HasSuffix(strings.ToLower(e.RemoteServer), agentDomain) &&
+							!strings.HasSuffix(strings.ToLower(e.RemoteServer), fact.AgentDomain) &&
 							!yield(e.Name, "https://"+e.RemoteServer) {
 							return
 						}
@@ -410,9 +410,6 @@ func whilePublished(run func(context.Context, Input) check.Result) func(context.
 var overHTTPS = []answers.Feature{answers.FreeBusy, answers.MailTips, answers.Photos, answers.MessageTracking,
 	answers.MoveMailbox, answers.OnlineArchive, answers.OWARedirection}
 
-// agentDomain is the domain of Microsoft's Hybrid Agent.
-const agentDomain = ".msappproxy.net"
-
 // agentAddress is the form of the agent's address of EWS.
 var agentAddress = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^https://[0-9a-f-]{36}\.resource\.mailboxmigration\.his\.msappproxy\.net` +
@@ -429,7 +426,7 @@ func agentAddresses(ctx context.Context, in Input, f *fact.Side) ([]string, erro
 		}
 		for _, h := range holders {
 			u, err := url.Parse(h.TargetSharingEpr)
-			if err == nil && shares(f, h) && strings.HasSuffix(strings.ToLower(u.Hostname()), agentDomain) {
+			if err == nil && shares(f, h) && strings.HasSuffix(strings.ToLower(u.Hostname()), fact.AgentDomain) {
 				out = append(out, h.TargetSharingEpr)
 			}
 		}
@@ -467,12 +464,18 @@ func judgeMailServers(ctx context.Context, in Input) check.Result {
 		if err != nil {
 			return check.Unknown(err)
 		}
+		var all []string
 		for _, s := range servers {
-			if !s.Mailbox || s.Edge || s.FQDN == "" ||
-				len(record.Receiving) > 0 && !contains(record.Receiving, s.Name) {
+			if !s.Mailbox || s.Edge || s.FQDN == "" {
 				continue
 			}
-			hosts = append(hosts, s.FQDN)
+			all = append(all, s.FQDN)
+			if slices.ContainsFunc(record.Receiving, func(name string) bool { return sameServer(name, s.Name) }) {
+				hosts = append(hosts, s.FQDN)
+			}
+		}
+		if len(hosts) == 0 { // the plan takes all servers, too, where those of the record are gone
+			hosts = all
 		}
 	}
 	var wrong, unseen, blind []msg.Text
@@ -511,6 +514,13 @@ func judgeMailServers(ctx context.Context, in Input) check.Result {
 			msg.Count(count, "%s server offers", "%s servers offer"), some(blind))
 	}
 	return check.Pass("%s TLS", msg.Count(count, "%s server offers", "%s servers offer"))
+}
+
+// sameServer reports whether two names are of one server. One of them may have its domain.
+func sameServer(a, b string) bool {
+	a, _, _ = strings.Cut(a, ".")
+	b, _, _ = strings.Cut(b, ".")
+	return strings.EqualFold(a, b)
 }
 
 // smtpName returns the mail server at the forest's SMTP name, or a result when there is none to

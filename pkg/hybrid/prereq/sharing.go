@@ -92,6 +92,7 @@ var federationCheck = Check{
 			return check.Unknown(err)
 		}
 		held := func(h fact.Holder) bool { return contains(h.Domains, coexistence) }
+		taken := func(h fact.Holder) bool { return held(h) && h.Leads }
 		partners := slices.DeleteFunc(slices.Clone(relationships), held)
 		var names []string
 		for _, p := range partners {
@@ -99,9 +100,10 @@ var federationCheck = Check{
 		}
 		with := func(r check.Result) check.Result { return r.With("trusts", trusts).With("partners", names) }
 		switch {
-		case slices.ContainsFunc(relationships, held) && !slices.ContainsFunc(connectors, held):
+		case slices.ContainsFunc(relationships, taken) && !slices.ContainsFunc(connectors, taken):
 			return with(check.Warned("lookups from %s to the tenant take the federation trust %s, because no "+
-				"intra-organization connector has the domain %s", in.Forest.Name(), someOf(trusts), coexistence))
+				"enabled intra-organization connector has the domain %s", in.Forest.Name(), someOf(trusts),
+				coexistence))
 		case len(names) > 0:
 			return with(check.Pass("the federation trust %s stays: relationships with other organizations may need it "+
 				"(%s); lookups to the tenant do not", someOf(trusts), someOf(names)))

@@ -118,7 +118,7 @@ var storeChecks = []Check{
 		Consider: "The other side recognizes the sender by the certificate: its connectors must know the new name " +
 			"first.",
 		Run: stores(fact.SendConnectors, func(c fact.SendConnector) (string, string, []string) {
-			return c.Name, c.TLSCertificateName, c.SourceServers
+			return c.Name, ifEnabled(c.Enabled, c.TLSCertificateName), c.SourceServers
 		}),
 	},
 	{
@@ -132,7 +132,7 @@ var storeChecks = []Check{
 			"import the certificate on the server.",
 		Consider: "Every sender at the connector sees the new certificate.",
 		Run: stores(fact.ReceiveConnectors, func(c fact.ReceiveConnector) (string, string, []string) {
-			return c.Identity, c.TLSCertificateName, []string{c.Server}
+			return c.Identity, ifEnabled(c.Enabled, c.TLSCertificateName), []string{c.Server}
 		}),
 	},
 	{
@@ -389,6 +389,14 @@ func mailDoors(ctx context.Context, in Input, judge func(all []fact.MailDoor) ch
 		return r
 	}
 	return check.Unknown(errors.Join(blind...))
+}
+
+// ifEnabled returns the certificate that a connector needs: none when it is off.
+func ifEnabled(enabled bool, certificateName string) string {
+	if !enabled {
+		return ""
+	}
+	return certificateName
 }
 
 // stores returns the Run of a check that looks for the certificates that connectors name in the

@@ -569,7 +569,7 @@ var tenantStateChecks = []Check{
 		Scope:    PerTenant,
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
-		Reads:    fact.List(fact.OnlineRelationships, fact.DomainTenants),
+		Reads:    fact.List(fact.OnlineRelationships, fact.OnlineAcceptedDomains, fact.DomainTenants),
 		Why: "Free/busy with organizations that are in Exchange Online too moves from organization relationships " +
 			"to the cross-tenant access policy (worldwide since 2026-09-01). The relationship goes on by EWS until " +
 			"2027-04-01. Relationships of hybrid stay.",
@@ -581,10 +581,18 @@ var tenantStateChecks = []Check{
 			if err != nil {
 				return check.Unknown(err)
 			}
+			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
+			if err != nil {
+				return check.Unknown(err)
+			}
 			var partners []string
 			for _, r := range relationships {
-				own := slices.ContainsFunc(in.Forests, func(f *fact.Side) bool { return shares(f, r) })
-				if own || len(r.Domains) == 0 {
+				// A relationship of hybrid is for domains of the tenant itself, also for those of a
+				// forest that the answers do not name.
+				own := slices.ContainsFunc(r.Domains, func(d string) bool {
+					return takesPart(in, d) || findDomain(accepted, strings.ToLower(d)) != nil
+				})
+				if own || !r.Leads || len(r.Domains) == 0 {
 					continue
 				}
 				switch _, err := fact.DomainTenants.In(ctx, in.Network, strings.ToLower(r.Domains[0])); {

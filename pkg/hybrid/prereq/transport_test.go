@@ -62,6 +62,11 @@ func TestTransportDisorders(t *testing.T) {
 				(*c)[1].SourceServers = []string{"edge1"}
 			})
 		}, []string{"fail transport.enforcement contoso"}},
+		"sources that Exchange does not show": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[1].SourceServers = []string{"GONE1"}
+			})
+		}, []string{"error transport.enforcement contoso"}},
 		"another server below the floor": {func(t *testing.T, f *fact.Set) {
 			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
 				*s = append(*s, fact.Server{Name: "EDGE1", Version: "Version 15.2 (Build 1258.39)", Edge: true})

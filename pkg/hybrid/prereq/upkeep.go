@@ -346,7 +346,10 @@ var upkeepChecks = []Check{
 			"%s overrides of hybrid features are not accepted", always(func(_ Input, o fact.SettingOverride) flaw {
 				hybrid := strings.EqualFold(o.Section, desired.GraphSection) ||
 					strings.EqualFold(o.Section, "ExchangeOnpremAsThirdPartyAppId")
-				if !hybrid || o.Status == "" || strings.EqualFold(o.Status, "Accepted") {
+				// ServerMismatch and the like: the override is for other servers than the one that
+				// was asked.
+				elsewhere := strings.HasSuffix(strings.ToLower(o.Status), "mismatch")
+				if !hybrid || o.Status == "" || strings.EqualFold(o.Status, "Accepted") || elsewhere {
 					return flaw{}
 				}
 				return flaw{o.Name + " (" + o.Status + ")", []string{"Remove-SettingOverride -Identity " +
@@ -455,7 +458,7 @@ var updatesChecks = []Check{
 						return flaw{}
 					}
 					return flaw{s.Name, []string{"Set-ExchangeServer -Identity " + exchange.Quote(s.Name) +
-						" -MitigationsBlocked @('M2.1.0')"}}
+						" -MitigationsBlocked @{Add='M2.1.0'}"}}
 				}))(ctx, in)
 		},
 	},

@@ -87,7 +87,10 @@ func TestUpkeepDisorders(t *testing.T) {
 	}
 	cloud := func(change func(c *fact.SendConnector)) disorder {
 		return func(t *testing.T, f *fact.Set, _ *authority) {
-			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) { change(&(*c)[1]) })
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[1].Enabled = true
+				change(&(*c)[1])
+			})
 		}
 	}
 	doors := func(change func(d *fact.Door)) disorder {
@@ -164,6 +167,8 @@ func TestUpkeepDisorders(t *testing.T) {
 			built("15.2.2562.46")), []string{"warn servers.updates contoso", "warn servers.wrapped-messages contoso"}},
 		"override refused": {override(fact.SettingOverride{Name: "x", Section: "ExchangeOnpremAsThirdPartyAppId",
 			Servers: []string{"EX9"}, Status: "InvalidOverride"}), []string{"fail servers.override-status contoso"}},
+		"override of another server": {override(fact.SettingOverride{Name: "FlightingServiceOverride_EX9_F1.1",
+			Section: "ExchangeOnpremAsThirdPartyAppId", Servers: []string{"EX9"}, Status: "ServerMismatch"}), nil},
 		"build behind": {built("15.2.2562.49"), []string{"warn servers.updates contoso"}},
 		"build untold": {seed(func(f *fact.Set) {
 			fact.Installed.Seed(f.Forests[0], []fact.Install{{Server: "EX1", Build: fact.Build{Major: 15, Minor: 2,
@@ -273,9 +278,15 @@ func TestUpkeepDisorders(t *testing.T) {
 		"send connector with an old certificate": {cloud(func(c *fact.SendConnector) {
 			c.TLSCertificateName, c.SourceServers = gone, []string{"ex1.contoso.com", "EDGE1"}
 		}), []string{"fail certificates.send-connector contoso"}},
+		"disabled send connector with an old certificate": {cloud(func(c *fact.SendConnector) {
+			c.TLSCertificateName, c.SourceServers, c.Enabled = gone, []string{"EX1"}, false
+		}), nil},
+		"disabled receive connector with an old certificate": {receive(func(c *fact.ReceiveConnector) {
+			c.Enabled, c.TLSCertificateName = false, gone
+		}), nil},
 		"send connector of an Edge server": {cloud(func(c *fact.SendConnector) {
 			c.TLSCertificateName, c.SourceServers = gone, []string{"EDGE1"}
-		}), nil},
+		}), []string{"error transport.enforcement contoso"}}, // no subscription shows the server
 		"receive connector with an old certificate": {receive(func(c *fact.ReceiveConnector) {
 			c.TLSCertificateName = gone
 		}), []string{"fail certificates.receive-connector contoso"}},
