@@ -108,7 +108,11 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 			if k == nil || !t.done() || undone[c.ID].done() || c.Action == change.Delete {
 				continue
 			}
-			for _, name := range slices.Sorted(maps.Keys(t.begin.Want)) {
+			var wrote change.Properties // nothing where it was in effect already
+			if t.begin != nil {
+				wrote = t.begin.Want
+			}
+			for _, name := range slices.Sorted(maps.Keys(wrote)) {
 				p := k.Properties[name]
 				if p.Write != change.Merge || slices.Contains(c.Restores, name) {
 					continue
@@ -117,7 +121,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 				if t.begin.Before != nil && c.Action == change.Update {
 					was = t.begin.Before.Properties[name]
 				}
-				if added := p.Added(t.begin.Want[name], was); len(added) > 0 {
+				if added := p.Added(wrote[name], was); len(added) > 0 {
 					out = append(out, Addition{c.ID, c.Target, name, added, run.head.Places})
 				}
 			}

@@ -111,3 +111,25 @@ func TestHiddenWithinAnother(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A change that was in effect already, so that nothing was written, added nothing.
+func TestAdditionsOfWhatWasThere(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	w.resources = []change.Resource{
+		{Kind: thing, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new"}},
+		{Kind: thing, Target: "online", Key: "update",
+			Properties: change.Properties{"Key": "update", "Targets": []string{"ours.com"}}},
+	}
+	w.online.after = func(command string) {
+		if command == "New-Thing new" {
+			w.online.live["Thing"][0].Properties["Targets"] = []string{"Theirs.com", "ours.com"}
+		}
+	}
+	report := run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon})
+	if statuses(report)["online/Thing/update"] != Skipped {
+		t.Fatalf("%+v", report.Changes)
+	}
+	if added := additions(t, dir); len(added) > 0 {
+		t.Errorf("%v", added)
+	}
+}
