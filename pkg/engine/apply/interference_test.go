@@ -311,3 +311,48 @@ func TestRefusedSecondHalf(t *testing.T) {
 		t.Errorf("%v: %v", err, statuses(report))
 	}
 }
+
+// A replacement whose second half was refused has removed its object. Each further run of the plan
+// makes it anew, with all that it had.
+func TestRefusedSecondHalfIsMadeUpFor(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	before := w.content()
+	no := errors.New("no right to make it")
+	w.online.refuse = map[string]error{"New-Fixed fixed": no}
+	p, o := w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon}
+	for range 2 {
+		if _, err := Run(t.Context(), w.places(), kinds, p, o, nil); !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+	}
+	w.online.refuse = nil
+	if again := run(t, w, p, o); again.Summary.Done != 7 {
+		t.Errorf("%+v", again.Changes)
+	}
+	if got, want := w.online.content()["Fixed"], `four {"Keep":"kept","Key":"fixed","Value":"new"}`; !slices.Equal(got,
+		[]string{want}) {
+		t.Errorf("got %v", got)
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.content(); !sameContent(before, after) {
+		t.Errorf("rolled back to %v", after)
+	}
+}
+
+// What a replacement removed, and others made again as it was, is removed once more.
+func TestRefusedSecondHalfThatOthersUndid(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	was := clone(w.online.live["Fixed"])
+	w.online.refuse = map[string]error{"New-Fixed fixed": errors.New("no right to make it")}
+	p, o := w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon}
+	_, _ = Run(t.Context(), w.places(), kinds, p, o, nil)
+	w.online.refuse, w.online.live["Fixed"] = nil, was
+	if again := run(t, w, p, o); again.Summary.Done != 7 {
+		t.Errorf("%+v", again.Changes)
+	}
+	if got := w.online.content()["Fixed"]; len(got) != 1 || !strings.Contains(got[0], `"Value":"new"`) {
+		t.Errorf("got %v", got)
+	}
+}

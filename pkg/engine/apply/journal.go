@@ -294,7 +294,7 @@ func (p *past) tampered(rest []byte) bool {
 type trace struct {
 	begin   *record
 	end     *record
-	removed bool // of a replacement, since begin
+	removed bool // of a replacement, and not made anew
 }
 
 func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.end.Status == Skipped) }
@@ -315,7 +315,7 @@ func (p *past) traces() map[string]trace {
 		t := m[r.Change]
 		switch r.Record {
 		case eventBegin:
-			t = trace{begin: r}
+			t = trace{begin: r, removed: t.removed}
 		case eventRemoved:
 			t.removed = true
 		case eventEnd:

@@ -392,6 +392,9 @@ func (x *execution) resume(
 			s.outcome.Status, s.outcome.Note, s.outcome.DurationMS = t.end.Status, t.end.Note, t.end.DurationMS
 			s.after, s.outputs = t.end.After.live(), t.end.Outputs
 		default:
+			if t.removed {
+				s.prepare = x.forward(c, s.kind, t.begin.Before.live())
+			}
 			open[key]++
 			if t.uncertain() {
 				uncertain[key] = c
@@ -440,7 +443,11 @@ func (x *execution) resume(
 // made from.
 func (x *execution) fits(p change.Plan, traces map[string]trace, key string) bool {
 	for i, c := range p.Changes {
-		if c.Target+"/"+c.Kind == key && !traces[c.ID].done() && fits(c, x.steps[i].kind, x.live[key]) != "" {
+		t, live := traces[c.ID], x.live[key]
+		if c.Target+"/"+c.Kind != key || t.done() || t.removed && byIdentity(live, c.Identity) == nil {
+			continue
+		}
+		if fits(c, x.steps[i].kind, live) != "" {
 			return false
 		}
 	}
@@ -545,8 +552,8 @@ func candidate(k *change.Kind, c change.Change, want change.Properties, live []c
 	return nil
 }
 
-// forward prepares a change of the plan. removed is what a replacement, of which only the removal
-// was done, has removed.
+// forward prepares a change of the plan. removed is what a replacement has removed of which only the
+// removal was done. It is gone, unless others have made it again.
 func (x *execution) forward(
 	c change.Change, k *change.Kind, removed *change.Live,
 ) func([]change.Live) (prepared, error) {
@@ -567,15 +574,16 @@ func (x *execution) forward(
 			}
 			p.commands = append(p.commands, command)
 		}
-		p.removal = c.Action == change.Recreate
-		if removed != nil {
-			p.commands, p.removal, p.before = p.commands[1:], false, removed
-		}
 		if c.Action != change.Create {
 			p.object = byIdentity(live, c.Identity)
 		} else {
 			// An aspect of an object that a change before this one made may be half there.
 			p.object = candidate(k, c, p.want, live)
+		}
+		p.removal = c.Action == change.Recreate
+		half := removed != nil && p.object == nil
+		if half {
+			p.commands, p.removal, p.before = p.commands[1:], false, removed
 		}
 		if c.Action == change.Update && p.object != nil {
 			if err := p.merge(c, k); err != nil {
@@ -588,7 +596,7 @@ func (x *execution) forward(
 			p.commands, p.object, p.note = nil, object, msg.Of("in effect already")
 			return p, nil
 		}
-		if removed == nil {
+		if !half {
 			if moved := fits(c, k, live); moved != "" && !p.merged {
 				return p, fmt.Errorf("%w: %s", ErrStale, moved)
 			}
