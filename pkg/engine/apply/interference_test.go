@@ -356,3 +356,25 @@ func TestRefusedSecondHalfThatOthersUndid(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// What could not be seen in time, and shows when the plan is applied again, is in effect. It does not
+// make the rest of the plan stale.
+func TestShowsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, o := newWorld(), Options{StateDir: t.TempDir()}
+		w.resources = slices.DeleteFunc(w.resources,
+			func(r change.Resource) bool { return r.Key != "update" && r.Key != "last" })
+		w.resources[0].Needs = nil
+		p := w.plan(t)
+		w.online.hide = 1 << 30
+		report, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+		if !errors.Is(err, ErrNotSeen) || statuses(report)["online/Thing/update"] != Failed {
+			t.Fatalf("%v: %+v", err, report.Changes)
+		}
+		w.online.hide = 0
+		again, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+		if err != nil || again.RunID != report.RunID || again.Summary.Failed+again.Summary.Pending > 0 {
+			t.Errorf("%v: %+v", err, again.Changes)
+		}
+	})
+}

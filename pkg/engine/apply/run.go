@@ -440,15 +440,21 @@ func (x *execution) resume(
 }
 
 // fits reports whether the remaining changes of a kind at a place find the state that the plan was
-// made from.
+// made from, or are in effect by now: one that could not be seen in time, or that others made.
 func (x *execution) fits(p change.Plan, traces map[string]trace, key string) bool {
 	for i, c := range p.Changes {
 		t, live := traces[c.ID], x.live[key]
 		if c.Target+"/"+c.Kind != key || t.done() || t.removed && byIdentity(live, c.Identity) == nil {
 			continue
 		}
-		if fits(c, x.steps[i].kind, live) != "" {
-			return false
+		want := c.After
+		if t.begin != nil {
+			want = t.begin.Want
+		}
+		if k := x.steps[i].kind; fits(c, k, live) != "" {
+			if _, missing := inEffect(k, c, want, live); missing != "" {
+				return false
+			}
 		}
 	}
 	return true
