@@ -39,7 +39,7 @@ func Creations(stateDir string) ([]Creation, error) {
 		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
 		for _, c := range run.head.Plan.Changes {
 			t := traces[c.ID]
-			if t.begin == nil || undone[c.ID].done() {
+			if !t.wrote() || undone[c.ID].done() {
 				continue
 			}
 			if c.Action == change.Update || c.Action == change.Delete {
@@ -109,7 +109,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 				continue
 			}
 			var wrote change.Properties // nothing where it was in effect already
-			if t.begin != nil {
+			if t.wrote() {
 				wrote = t.begin.Want
 			}
 			for _, name := range slices.Sorted(maps.Keys(wrote)) {

@@ -35,6 +35,7 @@ type step struct {
 	// step then waits for what prepare does not find.
 	late bool
 
+	refused bool // the place said no, and nothing of the change shows
 	done    chan struct{}
 	after   *change.Live
 	outputs change.Properties
@@ -328,6 +329,7 @@ func (x *execution) write(ctx context.Context, s *step) {
 		}
 		x.fail(s, failure)
 		s.outcome.Uncertain = lost || err != nil
+		s.refused = !s.outcome.Uncertain
 		if err != nil {
 			live = nil
 		}
@@ -454,7 +456,7 @@ func (x *execution) kept(id string, outputs change.Properties, after *change.Liv
 func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 	r := record{
 		Record: eventEnd, Change: s.outcome.ID, Status: s.outcome.Status, Uncertain: s.outcome.Uncertain,
-		Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after), Outputs: s.outputs,
+		Refused: s.refused, Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after), Outputs: s.outputs,
 		DurationMS: s.outcome.DurationMS,
 	}
 	if live != nil {

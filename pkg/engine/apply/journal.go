@@ -77,6 +77,7 @@ type record struct {
 	// end
 	Status     Status            `json:"status,omitempty"`
 	Uncertain  bool              `json:"uncertain,omitempty"` // failed, and may be in effect
+	Refused    bool              `json:"refused,omitempty"`   // failed: the place said no, and nothing of it shows
 	Error      string            `json:"error,omitempty"`
 	Note       msg.Text          `json:"note,omitzero"`
 	After      *image            `json:"after,omitempty"` // nil: nothing is there now
@@ -295,9 +296,15 @@ type trace struct {
 	begin   *record
 	end     *record
 	removed bool // of a replacement, and not made anew
+	// refused: nothing of it was ever written. What stands there now is the work of others.
+	refused bool
+	doubt   bool // an earlier beginning may have written something
 }
 
 func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.end.Status == Skipped) }
+
+// wrote reports that something was written, or may have been.
+func (t trace) wrote() bool { return t.begin != nil && !t.refused }
 
 // uncertain reports that what was written may or may not be in effect.
 func (t trace) uncertain() bool {
@@ -315,11 +322,12 @@ func (p *past) traces() map[string]trace {
 		t := m[r.Change]
 		switch r.Record {
 		case eventBegin:
-			t = trace{begin: r, removed: t.removed}
+			t = trace{begin: r, removed: t.removed, doubt: t.doubt || t.begin != nil && !t.refused}
 		case eventRemoved:
 			t.removed = true
 		case eventEnd:
 			t.end = r
+			t.refused = t.refused || r.Refused && !t.doubt && !t.removed && t.begin != nil && r.Live == t.begin.Live
 		case eventUndone:
 			t = trace{}
 		default:

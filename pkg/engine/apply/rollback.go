@@ -111,9 +111,17 @@ func (x *execution) undo(
 			}
 		}
 		s.prepare = x.options.backward(c, s.kind, t)
+		if t.refused {
+			s.prepare = untouched("the run was refused it; what is there is the work of others")
+		}
 		x.steps = append(x.steps, s)
 	}
 	return run, ids, nil
+}
+
+// untouched prepares a step that leaves everything as it is.
+func untouched(why string) func([]change.Live) (prepared, error) {
+	return func([]change.Live) (prepared, error) { return prepared{note: msg.Of("not undone: %s", why)}, nil }
 }
 
 // toUndo picks the run to roll back.
@@ -141,7 +149,7 @@ func toUndo(runs []*past, unreadable []unreadable, runID string) (*past, error) 
 		}
 		written := false
 		for _, t := range run.traces() {
-			written = written || t.begin != nil
+			written = written || t.wrote()
 		}
 		switch {
 		case !written && runID != "":

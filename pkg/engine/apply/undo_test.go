@@ -113,3 +113,74 @@ func TestUndoableBesideAnUnreadableRun(t *testing.T) {
 		}
 	}
 }
+
+// What a place refused to make or to set, and others did by hand, is not undone, and does not count as
+// made by hybridge.
+func TestRollbackLeavesWhatTheRunWasRefused(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	w.resources = []change.Resource{
+		{Kind: thing, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new"}},
+		{Kind: thing, Target: "online", Key: "update", Name: "update", Properties: change.Properties{"Key": "update",
+			"URL": "https://new/", "Targets": []string{"ours.com"}}},
+		{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last", Properties: change.Properties{"Key": "last"}},
+	}
+	no := errors.New("no right")
+	w.online.refuse = map[string]error{"New-Thing new": no, "Set-Thing update": no}
+	p, o := w.plan(t), Options{StateDir: dir, Wait: soon}
+	report, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+	if !errors.Is(err, no) || report.Summary.Failed != 2 || report.Summary.Done != 1 {
+		t.Fatalf("%v: %+v", err, report.Changes)
+	}
+	w.online.refuse = nil
+	w.online.live["Thing"][0].Properties["URL"] = "https://new/"
+	w.online.live["Thing"][0].Properties["Targets"] = []string{"Theirs.com", "ours.com"}
+	w.online.live["Thing"] = append(w.online.live["Thing"],
+		change.Live{Identity: "9", Name: "new", Properties: change.Properties{"Key": "new"}})
+	if again := run(t, w, p, o); again.Summary.Skipped != 2 {
+		t.Errorf("%+v", again.Changes)
+	}
+	if got, want := creations(t, dir), []string{"onprem/contoso/Thing/last"}; !slices.Equal(got, want) {
+		t.Errorf("made: %v", got)
+	}
+	if got := additions(t, dir); len(got) > 0 {
+		t.Errorf("added: %v", got)
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); err != nil {
+		t.Error(err)
+	}
+	if len(w.online.ran) > 0 || len(w.onprem.live["Thing"]) > 0 {
+		t.Errorf("ran %v; left %v", w.online.ran, w.onprem.live["Thing"])
+	}
+}
+
+// A creation that was refused after one whose answer was lost may be the run's all the same.
+func TestRefusedAfterDoubt(t *testing.T) {
+	begin := &record{Record: eventBegin, Change: "a", Live: "1"}
+	end := func(status Status, live string, refused bool) *record {
+		return &record{Record: eventEnd, Change: "a", Status: status, Live: live, Refused: refused}
+	}
+	for _, test := range []struct {
+		name    string
+		records []*record
+		wrote   bool
+	}{
+		{"never begun", []*record{end(Skipped, "1", false)}, false},
+		{"refused", []*record{begin, end(Failed, "1", true)}, false},
+		{"refused twice", []*record{begin, end(Failed, "1", true), begin, end(Failed, "1", true)}, false},
+		{"refused, then found in effect", []*record{begin, end(Failed, "1", true), end(Skipped, "2", false)}, false},
+		{"refused, and something changed", []*record{begin, end(Failed, "2", true)}, true},
+		{"no answer", []*record{begin}, true},
+		{"no answer, then refused", []*record{begin, begin, end(Failed, "1", true)}, true},
+		{"refused, then done", []*record{begin, end(Failed, "1", true), begin, end(Done, "2", false)}, true},
+		{"the second half refused", []*record{begin, {Record: eventRemoved, Change: "a"}, begin,
+			end(Failed, "1", true)}, true},
+	} {
+		p := &past{}
+		for _, r := range test.records {
+			p.records = append(p.records, *r)
+		}
+		if got := p.traces()["a"].wrote(); got != test.wrote {
+			t.Errorf("%s: wrote is %v", test.name, got)
+		}
+	}
+}
