@@ -90,6 +90,7 @@ func (x *execution) undo(
 	}
 	traces := run.traces()
 	earlier := undoing(runs, run.head.RunID).traces() // of a rollback that was cut off
+	undone := undoneBy(runs, run.head.RunID)
 	for _, c := range slices.Backward(plan.Changes) {
 		t := traces[c.ID]
 		if t.begin == nil {
@@ -111,8 +112,11 @@ func (x *execution) undo(
 			}
 		}
 		s.prepare = x.options.backward(c, s.kind, t)
-		if t.refused {
+		switch by := undone[c.ID]; {
+		case t.refused:
 			s.prepare = untouched("the run was refused it; what is there is the work of others")
+		case by != "":
+			s.prepare = untouched("run " + by + " has undone it; what is there now is the work of others")
 		}
 		x.steps = append(x.steps, s)
 	}

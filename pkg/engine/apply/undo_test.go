@@ -184,3 +184,43 @@ func TestRefusedAfterDoubt(t *testing.T) {
 		}
 	}
 }
+
+// What a rollback undid is not undone again by the next rollback of the same run: what stands there
+// by then is the work of others.
+func TestUndoneOnce(t *testing.T) {
+	w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
+	w.resources = []change.Resource{
+		{Kind: thing, Target: "online", Key: "update", Name: "update",
+			Properties: change.Properties{"Key": "update", "URL": "https://new/"}},
+		{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last", Properties: change.Properties{"Key": "last"}},
+		{Kind: fixed, Target: "online", Key: "fixed", Properties: change.Properties{"Key": "fixed", "Value": "new"}},
+	}
+	run(t, w, w.plan(t), o)
+	made := clone(w.onprem.live["Thing"])
+	no := errors.New("no")
+	w.online.refuse = map[string]error{"New-Fixed fixed": no}
+	for range 2 { // the second finds the rest done
+		if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+	}
+	if got := w.online.live["Thing"][0].Properties["URL"]; got != "https://old/" || len(w.onprem.live["Thing"]) > 0 {
+		t.Fatalf("not undone: %v, %v", got, w.onprem.live)
+	}
+	w.online.refuse = nil
+	w.online.live["Thing"][0].Properties["URL"] = "https://new/"
+	w.onprem.live["Thing"] = made
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.online.live["Thing"][0].Properties["URL"]; got != "https://new/" {
+		t.Errorf("set back what others set: %v", got)
+	}
+	if len(w.onprem.live["Thing"]) != 1 {
+		t.Error("removed what others made")
+	}
+	if got, want := w.online.content()["Fixed"], `four {"Keep":"kept","Key":"fixed","Value":"old"}`; !slices.Equal(got,
+		[]string{want}) {
+		t.Errorf("got %v", got)
+	}
+}
