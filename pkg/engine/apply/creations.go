@@ -121,7 +121,8 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 				if t.begin.Before != nil && c.Action == change.Update {
 					was = t.begin.Before.Properties[name]
 				}
-				if added := p.Added(wrote[name], was); len(added) > 0 {
+				_, unknown := was.(change.Unreadable) // any element may have been there
+				if added := p.Added(wrote[name], was); len(added) > 0 && !unknown {
 					out = append(out, Addition{c.ID, c.Target, name, added, run.head.Places})
 				}
 			}

@@ -125,15 +125,19 @@ func (i *image) live() *change.Live {
 	return &change.Live{Identity: i.Identity, Name: i.Name, Properties: i.Properties, Foreign: i.Foreign}
 }
 
-// imageOf returns the declared properties of a live resource, without those that show a secret of
-// the run.
+// imageOf returns the declared properties of a live resource. Those that show a secret of the run are
+// withheld.
 func (x *execution) imageOf(k *change.Kind, l *change.Live) *image {
 	if l == nil {
 		return nil
 	}
 	properties := change.Properties{}
 	for name := range k.Properties {
-		if value, present := l.Properties[name]; present && !x.secrets.within(value) {
+		value, present := l.Properties[name]
+		switch {
+		case present && x.secrets.within(value):
+			properties[name] = change.Unreadable{} // which is not nothing
+		case present:
 			properties[name] = value
 		}
 	}

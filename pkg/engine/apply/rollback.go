@@ -309,6 +309,10 @@ func (o Options) setBack(
 			moved = append(moved, fmt.Sprintf("%s cannot be read: %s", name, u.Reason))
 			continue
 		}
+		if _, unknown := was.(change.Unreadable); unknown {
+			moved = append(moved, "what "+name+" was before is not known")
+			continue
+		}
 		switch {
 		case property.Write == change.Merge:
 			added := property.Added(want[name], was)
