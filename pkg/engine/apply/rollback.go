@@ -401,8 +401,23 @@ func remake(c change.Change, k *change.Kind, before *change.Live, live []change.
 		return prepared{object: &live[i], note: msg.Of("there again already")}, nil
 	}
 	p, err := create(k, c.Kind, before.Name, want)
-	p.again = before
+	p.again, p.conflict = before, notRestored(k, before)
 	return p, err
+}
+
+// notRestored says what of a before-image does not come back: what was there and could not be read.
+func notRestored(k *change.Kind, before *change.Live) error {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+		if _, unknown := before.Properties[name].(change.Unreadable); unknown {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return conflict(fmt.Sprintf("%q is made again without %s: what was there could not be read", before.Name,
+		strings.Join(names, ", ")))
 }
 
 func create(k *change.Kind, noun, name string, want change.Properties) (prepared, error) {
@@ -450,6 +465,7 @@ func replaceBack(
 		}
 		return nil, missing
 	}
+	p.conflict = notRestored(k, before)
 	if err != nil || object == nil {
 		return p, err
 	}

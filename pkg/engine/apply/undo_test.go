@@ -224,3 +224,23 @@ func TestUndoneOnce(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// An object that is made again without what could not be read of it is reported, and not again once it
+// stands there.
+func TestRollbackSaysWhatDoesNotComeBack(t *testing.T) {
+	w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
+	w.resources = []change.Resource{{Kind: thing, Target: "online", Key: "delete",
+		Properties: change.Properties{"Key": "delete"}, Absent: true}}
+	w.online.live["Thing"][1].Properties["URL"] = change.Unreadable{Reason: "no right"}
+	run(t, w, w.plan(t), o)
+	_, err := Rollback(t.Context(), w.places(), kinds, "", o, nil)
+	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "made again without URL") {
+		t.Errorf("got %v", err)
+	}
+	if got := len(w.online.live["Thing"]); got != 3 {
+		t.Errorf("%d objects", got)
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); err != nil {
+		t.Error(err)
+	}
+}

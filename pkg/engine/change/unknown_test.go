@@ -108,3 +108,20 @@ func TestUnreadableDiffers(t *testing.T) {
 		t.Errorf("%q, %q", application.Differing(was, is), application.Differing(is, was))
 	}
 }
+
+// A replacement removes an object and makes it anew. One with a property that cannot be read would lose
+// it: the object stays as it is.
+func TestUnreadablePropertyOfAReplacement(t *testing.T) {
+	kind := *override
+	kind.Properties = map[string]Property{"Name": {Write: Key}, "Value": {}, "Keep": {}, "Stamp": {Derived: true}}
+	hidden := Unreadable{Reason: "no right"}
+	for name, planned := range map[string]bool{"Keep": false, "Stamp": true} {
+		s := &shelf{live: map[string][]Live{kind.Noun: {{Identity: "1", Name: "o",
+			Properties: Properties{"Name": "o", "Value": "old", name: hidden}}}}}
+		p, err := Make(t.Context(), map[string]Place{"onprem": s}, []Resource{{Kind: &kind, Target: "onprem", Key: "o",
+			Name: "o", Properties: Properties{"Name": "o", "Value": "new"}}}, Options{})
+		if planned != (err == nil && len(p.Changes) == 1) || planned == errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %v, %+v", name, err, p.Changes)
+		}
+	}
+}
