@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -377,4 +378,38 @@ func TestShowsLate(t *testing.T) {
 			t.Errorf("%v: %+v", err, again.Changes)
 		}
 	})
+}
+
+// A list that others shorten while the plan is carried out is not emptied without the consent for
+// that.
+func TestMergedToNothingNeedsItsConsent(t *testing.T) {
+	guarded := *thing
+	guarded.Properties = maps.Clone(thing.Properties)
+	targets := guarded.Properties["Targets"]
+	targets.WhenEmpty = &change.Consent{ID: "empty", Title: "nothing is allowed"}
+	guarded.Properties["Targets"] = targets
+	for _, consent := range []bool{false, true} {
+		w, accept := newWorld(), []string{AcceptRemovals}
+		if consent {
+			accept = append(accept, "empty")
+		}
+		w.online.live["Thing"][0].Properties["Targets"] = []string{"theirs.com", "ours.com"}
+		w.resources = []change.Resource{
+			{Kind: &guarded, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new",
+				"Targets": []string{"n.com"}}},
+			{Kind: &guarded, Target: "online", Key: "update", Properties: change.Properties{"Key": "update"},
+				Without: map[string][]string{"Targets": {"ours.com"}}},
+		}
+		w.online.after = func(command string) {
+			if command == "New-Thing new" {
+				w.online.live["Thing"][0].Properties["Targets"] = []string{"ours.com"}
+			}
+		}
+		_, err := Run(t.Context(), w.places(), map[string]*change.Kind{"Thing": &guarded}, w.plan(t),
+			Options{StateDir: t.TempDir(), Accept: accept, Wait: soon}, nil)
+		left := change.Elements(w.online.live["Thing"][0].Properties["Targets"])
+		if errors.Is(err, ErrNotAccepted) == consent || (len(left) == 0) != consent {
+			t.Errorf("with consent %v: %v, left %v", consent, err, left)
+		}
+	}
 }

@@ -595,6 +595,10 @@ func (x *execution) forward(
 			if err := p.merge(c, k); err != nil {
 				return p, err
 			}
+			// Others may have taken out since what would have stayed.
+			if err := x.options.emptying(k, c.Name, p.want); err != nil {
+				return p, err
+			}
 		}
 		p.effect = func(live []change.Live) (*change.Live, string) { return inEffect(k, c, p.want, live) }
 		if object, missing := p.effect(live); missing == "" {
