@@ -204,12 +204,14 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// Runs sort by their ids, also when the clock went back.
+// Runs sort by their ids, also when the clock went back and copies of journals stand beside them.
 func TestNextID(t *testing.T) {
 	dir := t.TempDir()
 	const last = "29991231T235959.999Z"
-	if err := os.WriteFile(filepath.Join(dir, last+".jsonl"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{last, last + ".copy", "zzz"} {
+		if err := os.WriteFile(filepath.Join(dir, name+journalSuffix), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if id, err := nextID(dir); err != nil || id <= last {
 		t.Errorf("got %s, %v", id, err)
