@@ -70,6 +70,8 @@ type execution struct {
 	keep    map[change.Ref]bool      // outputs that later changes refer to
 	live    map[string][]change.Live // what was read before the first step, by "target/Kind"
 	secrets hidden
+	// doubted: a newer run cannot be read. It may be a rollback of the one that is taken up.
+	doubted bool
 
 	mu       sync.Mutex
 	obs      observe.Observer

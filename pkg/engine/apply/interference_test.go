@@ -415,3 +415,33 @@ func TestMergedToNothingNeedsItsConsent(t *testing.T) {
 		}
 	}
 }
+
+// What a rollback that cannot be read has undone is not known: what the run did is looked at, and not
+// believed.
+func TestResumeBesideAnUnreadableRollback(t *testing.T) {
+	for _, undone := range []bool{true, false} {
+		w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
+		w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
+		p := w.plan(t)
+		_, _ = Run(t.Context(), w.places(), kinds, p, o, nil)
+		w.online.refuse = nil
+		unreadable := filepath.Join(runsDir(o.StateDir), "29991231T235959.999Z"+journalSuffix)
+		if undone {
+			report, err := Rollback(t.Context(), w.places(), kinds, "", o, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unreadable = report.Journal
+		}
+		if err := os.WriteFile(unreadable, []byte("garbage\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+		if errors.Is(err, ErrStale) != undone || err != nil && !undone {
+			t.Errorf("undone %v: %v", undone, err)
+		}
+		if next := w.plan(t); !undone && len(next.Changes) > 0 {
+			t.Errorf("not converged: %+v", next.Changes)
+		}
+	}
+}

@@ -201,13 +201,14 @@ func identities(ctx context.Context, o Options, p change.Plan) (map[string]strin
 
 // unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did
 // not end and no rollback of it was begun. A journal that cannot be read does not block the plan,
-// since the live state must be what the plan was made from. It is reported as a warning.
+// since the live state must be what the plan was made from, or what the run made of it. It is
+// reported as a warning.
 func (x *execution) unfinished(digest string) (*past, error) {
-	runs, unreadable, err := readRuns(x.options.StateDir)
+	runs, faults, err := readRuns(x.options.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range unreadable {
+	for _, u := range faults {
 		if !u.complete {
 			x.observe(observe.Warning{Text: u.err.Error()})
 		}
@@ -216,6 +217,7 @@ func (x *execution) unfinished(digest string) (*past, error) {
 		if run.head.Action != actionApply || run.head.Plan.Digest != digest {
 			continue
 		}
+		x.doubted = slices.ContainsFunc(faults, func(u unreadable) bool { return u.id > run.head.RunID })
 		if run.outcome() == "complete" || undoing(runs, run.head.RunID) != nil {
 			return nil, nil
 		}
@@ -383,11 +385,15 @@ func (x *execution) resume(
 			expected[s.key()] = r.Live
 		}
 	}
+	var moved []string
 	for i, c := range p.Changes {
 		s, t := x.steps[i], traces[c.ID]
 		key := s.key()
 		switch {
 		case t.done():
+			if x.doubted && !x.stands(c, t) {
+				moved = append(moved, key)
+			}
 			s.settled, touched[key] = true, true
 			s.outcome.Status, s.outcome.Note, s.outcome.DurationMS = t.end.Status, t.end.Note, t.end.DurationMS
 			s.after, s.outputs = t.end.After.live(), t.end.Outputs
@@ -402,7 +408,6 @@ func (x *execution) resume(
 		}
 	}
 
-	var moved []string
 	var settled []record
 	for _, key := range slices.Sorted(maps.Keys(expected)) {
 		_, noun := cut(key)
@@ -437,6 +442,16 @@ func (x *execution) resume(
 		}
 	}
 	return settled, staleness(moved)
+}
+
+// stands reports whether a change that a run wrote is still in effect.
+func (x *execution) stands(c change.Change, t trace) bool {
+	if t.begin == nil {
+		return true
+	}
+	s := x.find(c.ID)
+	_, missing := inEffect(s.kind, c, t.begin.Want, x.live[s.key()])
+	return missing == ""
 }
 
 // fits reports whether the remaining changes of a kind at a place find the state that the plan was
