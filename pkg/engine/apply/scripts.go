@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
@@ -108,6 +109,8 @@ func ReadScripted(path string) (Scripted, error) {
 	if len(all) == 0 {
 		return fault(path, err)
 	}
+	// Whichever of the files is named, together they are the same.
+	sorting.Func(all, func(a, b resultFile) int { return strings.Compare(a.rank(), b.rank()) })
 	s := Scripted{Path: path, places: map[string]string{}, rows: map[string]scriptedRow{}}
 	sums := []byte{}
 	for _, one := range all {
@@ -137,7 +140,16 @@ type resultFile struct {
 	Plan       string                 `json:"plan"`
 	Places     map[string]string      `json:"places"`
 	Changes    map[string]scriptedRow `json:"changes"`
+	path       string
 	sum        [sha256.Size]byte
+}
+
+// rank sorts the result files of a folder: the one that scripts share comes first.
+func (f resultFile) rank() string {
+	if base(f.path) == ResultFile {
+		return ""
+	}
+	return f.path
 }
 
 func readResult(path string) (file resultFile, err error) {
@@ -165,7 +177,7 @@ func readResult(path string) (file resultFile, err error) {
 		return file, fmt.Errorf("it is a %q of version %q, not a ScriptResult of version hybridge/v1",
 			file.Kind, file.APIVersion)
 	}
-	file.sum = sha256.Sum256(data)
+	file.path, file.sum = path, sha256.Sum256(data)
 	return file, nil
 }
 

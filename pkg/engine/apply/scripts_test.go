@@ -463,3 +463,32 @@ func TestNoteScriptsOfOthers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The result files of a folder are one result, whichever of them is named: what was taken up by one, and
+// rolled back, is not taken up anew by the other.
+func TestResultFilesAreOneResult(t *testing.T) {
+	w := newWorld()
+	p := w.plan(t)
+	shared, rows, dir := scriptedRun(t, w, p), map[string]map[string]any{}, t.TempDir()
+	const id = "online/Thing/delete"
+	rows[id] = shared[id]
+	delete(shared, id)
+	own := filepath.Join(dir, "02-x"+ScriptResultSuffix)
+	if err := os.Rename(resultOf(t, dir, p, rows), own); err != nil {
+		t.Fatal(err)
+	}
+	path, o := resultOf(t, dir, p, shared), Options{StateDir: t.TempDir(), Wait: soon}
+	run, err := takeUp(t, own, o.StateDir)
+	if err != nil || run.Outcome != "complete" {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	o.Identity = func(_ context.Context, place string) (string, error) {
+		return map[string]string{"online": "tenant"}[place], nil
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, run.RunID, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := takeUp(t, path, o.StateDir); err != nil || again.RunID != run.RunID {
+		t.Errorf("taken up anew: %+v, %v", again, err)
+	}
+}
