@@ -168,7 +168,9 @@ type journal struct {
 }
 
 func (j *journal) append(r record) error {
-	r.Time = time.Now().UTC()
+	if r.Time.IsZero() { // scripts did theirs earlier
+		r.Time = time.Now().UTC()
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken != nil {

@@ -341,6 +341,14 @@ func (r scriptedRow) outcome() Status {
 	return Pending
 }
 
+// at is when the script did it. A script that runs where the clock is wrong did it now at the latest.
+func (r scriptedRow) at(now time.Time) time.Time {
+	if r.Time.IsZero() || r.Time.After(now) {
+		return now
+	}
+	return r.Time.UTC()
+}
+
 // TakeUp brings what the scripts of a plan did into the history as a run of apply: apply resumes
 // it, and Rollback undoes it. A result file that was taken up before adds what is new.
 func TakeUp(kinds map[string]*change.Kind, s Scripted, o Options) (Entry, error) {
@@ -414,7 +422,7 @@ func (p *past) took(digest string) bool {
 func (s Scripted) records(
 	kinds map[string]*change.Kind, known map[string]trace,
 ) (out []record, outcome string, err error) {
-	p := s.Plan
+	p, now := s.Plan, time.Now().UTC()
 	keep := map[change.Ref]bool{}
 	for _, c := range p.Changes {
 		for _, ref := range slices.Concat(change.Refs(c.After), change.Refs(c.Command.Parameters)) {
@@ -445,9 +453,9 @@ func (s Scripted) records(
 		if had.end != nil && had.end.Status == status && status != Failed {
 			continue
 		}
-		end := record{Record: eventEnd, Change: c.ID, Status: status}
+		end := record{Record: eventEnd, Change: c.ID, Status: status, Time: row.at(now)}
 		if row.Write != "" && (had.begin == nil || had.end != nil) {
-			begin := record{Record: eventBegin, Change: c.ID}
+			begin := record{Record: eventBegin, Change: c.ID, Time: end.Time}
 			if begin.Want, err = s.want(kinds, c); err != nil {
 				return nil, "", err
 			}

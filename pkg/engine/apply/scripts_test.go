@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -490,5 +491,35 @@ func TestResultFilesAreOneResult(t *testing.T) {
 	}
 	if again, err := takeUp(t, path, o.StateDir); err != nil || again.RunID != run.RunID {
 		t.Errorf("taken up anew: %+v, %v", again, err)
+	}
+}
+
+// What scripts did happened when they ran, not when their result file was taken up: who changed it since
+// then is asked from that time on.
+func TestScriptsDidItWhenTheyRan(t *testing.T) {
+	w, state := newWorld(), t.TempDir()
+	p := w.plan(t)
+	rows := scriptedRun(t, w, p)
+	ran := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
+	for _, row := range rows {
+		row["time"] = ran.In(time.FixedZone("", 3600)).Format(time.RFC3339)
+	}
+	rows["online/Thing/update"]["time"] = "2999-01-01T00:00:00+01:00"
+	if _, err := takeUp(t, resultOf(t, t.TempDir(), p, rows), state); err != nil {
+		t.Fatal(err)
+	}
+	left, err := LeftBehind(state)
+	if err != nil || len(left) < 4 {
+		t.Fatalf("%d, %v", len(left), err)
+	}
+	for _, l := range left {
+		if wrong := l.ID == "online/Thing/update"; l.At.Equal(ran) == wrong || l.At.After(time.Now()) {
+			t.Errorf("%s: %s", l.ID, l.At)
+		}
+	}
+	for _, c := range CarriedSince(state, ran.Add(time.Hour)) {
+		if c.Change.ID != "online/Thing/update" {
+			t.Errorf("%s was carried out at %s", c.Change.ID, c.At)
+		}
 	}
 }
