@@ -90,9 +90,9 @@ func ReadScripted(path string) (Scripted, error) {
 	default:
 		wanted = digestOf(filepath.Join(filepath.Dir(path), PlanFile))
 	}
-	others, globErr := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+ScriptResultSuffix))
-	if globErr != nil {
-		return fault(path, globErr)
+	others, dirErr := filesIn(filepath.Dir(path), "", ScriptResultSuffix)
+	if dirErr != nil {
+		return fault(path, dirErr)
 	}
 	for _, file := range append(others, filepath.Join(filepath.Dir(path), ResultFile)) {
 		if file == path {
@@ -181,10 +181,25 @@ func readResult(path string) (file resultFile, err error) {
 	return file, nil
 }
 
+// filesIn lists the files of a folder by the beginning and the end of their names, sorted. The name of the
+// folder is no pattern, as it would be for filepath.Glob.
+func filesIn(dir, begin, end string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, begin) && strings.HasSuffix(name, end) {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths, err
+}
+
 // planBeside finds the plan of a result file by its digest.
 func planBeside(path, digest string) (change.Plan, error) {
 	name, extension := strings.TrimSuffix(PlanFile, ".json"), ".json"
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), name+"*"+extension))
+	files, err := filesIn(filepath.Dir(path), name, extension)
 	if err != nil {
 		return change.Plan{}, err
 	}

@@ -470,8 +470,12 @@ func TestNoteScriptsOfOthers(t *testing.T) {
 func TestResultFilesAreOneResult(t *testing.T) {
 	w := newWorld()
 	p := w.plan(t)
-	shared, rows, dir := scriptedRun(t, w, p), map[string]map[string]any{}, t.TempDir()
+	shared, rows := scriptedRun(t, w, p), map[string]map[string]any{}
 	const id = "online/Thing/delete"
+	dir := filepath.Join(t.TempDir(), "scripts [2026]") // no pattern
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	rows[id] = shared[id]
 	delete(shared, id)
 	own := filepath.Join(dir, "02-x"+ScriptResultSuffix)
