@@ -125,3 +125,35 @@ func TestUnreadablePropertyOfAReplacement(t *testing.T) {
 		}
 	}
 }
+
+// A resource whose key cannot be read may be the one that is wanted: it is not made beside it.
+func TestUnreadableKey(t *testing.T) {
+	s := &shelf{live: map[string][]Live{"Application": {{Identity: "1", Name: "App", Properties: Properties{
+		"Key": Unreadable{Reason: "no right"}}}}}}
+	for _, absent := range []bool{false, true} {
+		p, err := Make(t.Context(), map[string]Place{"entra": s}, []Resource{{Kind: application, Target: "entra",
+			Key: "hybrid", Name: "App", Properties: Properties{"Key": "hybrid"}, Absent: absent}}, Options{})
+		if !errors.Is(err, ErrUnreadable) || len(p.Changes) > 0 {
+			t.Errorf("absent %v: %v, %+v", absent, err, p.Changes)
+		}
+	}
+	s.live["Application"] = append(s.live["Application"], Live{Identity: "2", Name: "App",
+		Properties: Properties{"Key": "hybrid"}})
+	if p := plan(t, map[string]Place{"entra": s}, Options{}, Resource{Kind: application, Target: "entra",
+		Key: "hybrid", Name: "App", Properties: Properties{"Key": "hybrid"}}); len(p.Changes) > 0 {
+		t.Errorf("%+v", p.Changes)
+	}
+}
+
+// A list that cannot be read may have what is to be taken out of it.
+func TestUnreadableListToTakeOutOf(t *testing.T) {
+	s := &shelf{live: map[string][]Live{"Application": {{Identity: "1", Name: "App", Properties: Properties{
+		"Key": "hybrid", "Domains": Unreadable{Reason: "no right"}}}}}}
+	kind := *application
+	kind.Properties = map[string]Property{"Key": {Write: Key}, "Domains": {Compare: sameSet, Write: Merge}}
+	_, err := Make(t.Context(), map[string]Place{"entra": s}, []Resource{{Kind: &kind, Target: "entra", Key: "hybrid",
+		Properties: Properties{"Key": "hybrid"}, Without: map[string][]string{"Domains": {"gone.com"}}}}, Options{})
+	if !errors.Is(err, ErrUnreadable) {
+		t.Error(err)
+	}
+}
