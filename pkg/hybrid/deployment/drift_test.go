@@ -2,10 +2,13 @@ package deployment
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
@@ -106,5 +109,25 @@ func TestDrift(t *testing.T) {
 	unread := drift()
 	if len(unread.Objects) != 2 || len(unread.Unknown) != 1 || unread.Unknown[0].Kind != "SendConnector" {
 		t.Errorf("%+v", unread)
+	}
+}
+
+// What a run left whose journal cannot be read is not known: nothing changed is not said of it.
+func TestDriftBesideAnUnreadableJournal(t *testing.T) {
+	state := t.TempDir()
+	runs := filepath.Join(state, "runs")
+	if err := os.Mkdir(runs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(runs, "20260101T000000.000Z.jsonl"), []byte("garbage\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(answers.Answers{}, Options{StateDir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := d.Drift(t.Context(), &events{}); err != nil || len(found.Unknown) != 1 ||
+		!errors.Is(found.Unknown[0].Err, apply.ErrJournal) {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
