@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
@@ -106,6 +104,7 @@ func Run(
 		s.prepare = x.forward(p.Changes[i], s.kind, nil)
 	}
 
+	var opening []record // of this session
 	if prior == nil {
 		if err := stale(p.Live, x.live, kinds); err != nil {
 			return Report{}, err
@@ -128,14 +127,14 @@ func Run(
 		if x.journal, err = prior.reopen(o.fault); err != nil {
 			return Report{}, err
 		}
-		defer x.journal.close()
-		for _, r := range append([]record{{Record: eventResume, Version: o.Version, Accepted: o.Accept}}, settled...) {
-			if err := x.journal.append(r); err != nil {
-				return Report{}, err
-			}
-		}
+		opening = append([]record{{Record: eventResume, Version: o.Version, Accepted: o.Accept}}, settled...)
 	}
 	defer x.journal.close()
+	for _, r := range opening {
+		if err := x.journal.append(r); err != nil {
+			return Report{}, err
+		}
+	}
 	return x.run(ctx)
 }
 
@@ -240,15 +239,15 @@ func readAll(
 	targets := slices.Sorted(maps.Keys(byTarget))
 	errs := make([]error, len(targets))
 	var mu sync.Mutex
-	var g errgroup.Group
+	var wg sync.WaitGroup
 	for i, target := range targets {
-		g.Go(func() error {
+		wg.Go(func() {
 			for _, key := range byTarget[target] {
 				_, noun := cut(key)
 				read, err := places[target].Read(ctx, kinds[noun])
 				if err != nil {
 					errs[i] = fmt.Errorf("%s: read %s: %w", target, noun, err)
-					return nil
+					return
 				}
 				if read == nil {
 					read = []change.Live{}
@@ -257,10 +256,9 @@ func readAll(
 				live[key] = read
 				mu.Unlock()
 			}
-			return nil
 		})
 	}
-	_ = g.Wait()
+	wg.Wait()
 	return live, errors.Join(errs...)
 }
 
