@@ -36,7 +36,7 @@ func Creations(stateDir string) ([]Creation, error) {
 		if run.head.Action != actionApply {
 			continue
 		}
-		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
+		traces, undone := run.traces(), undone(runs, run.head.RunID)
 		for _, c := range run.head.Plan.Changes {
 			t := traces[c.ID]
 			if !t.wrote() || undone[c.ID].done() {
@@ -102,7 +102,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 		if run.head.Action != actionApply {
 			continue
 		}
-		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
+		traces, undone := run.traces(), undone(runs, run.head.RunID)
 		for _, c := range run.head.Plan.Changes {
 			t, k := traces[c.ID], kinds[c.Kind]
 			if k == nil || !t.done() || undone[c.ID].done() || c.Action == change.Delete {

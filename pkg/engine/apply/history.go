@@ -151,19 +151,14 @@ func undoing(runs []*past, runID string) *past {
 	return nil
 }
 
-// undoneBy are the rollbacks of a run that undid its changes, by change. A run is not resumed after
-// its rollback began: what was undone stays undone.
-func undoneBy(runs []*past, runID string) map[string]string {
-	by := map[string]string{}
+// undone is what the rollbacks of a run did, together. A later one may have ended before it came to what
+// an earlier one did.
+func undone(runs []*past, runID string) map[string]trace {
+	all := &past{}
 	for _, run := range runs {
-		if run.head.Action != actionRollback || run.head.Of != runID {
-			continue
-		}
-		for id, t := range run.traces() {
-			if t.end != nil && t.end.Status == Done {
-				by[id] = run.head.RunID
-			}
+		if run.head.Action == actionRollback && run.head.Of == runID {
+			all.records = append(all.records, run.records...)
 		}
 	}
-	return by
+	return all.traces()
 }

@@ -305,6 +305,7 @@ type trace struct {
 	// refused: nothing of it was ever written. What stands there now is the work of others.
 	refused bool
 	doubt   bool // an earlier beginning may have written something
+	carried bool // out, at some time
 }
 
 func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.end.Status == Skipped) }
@@ -328,11 +329,12 @@ func (p *past) traces() map[string]trace {
 		t := m[r.Change]
 		switch r.Record {
 		case eventBegin:
-			t = trace{begin: r, removed: t.removed, doubt: t.doubt || t.begin != nil && !t.refused}
+			t = trace{begin: r, removed: t.removed, carried: t.carried,
+				doubt: t.doubt || t.begin != nil && !t.refused}
 		case eventRemoved:
 			t.removed = true
 		case eventEnd:
-			t.end = r
+			t.end, t.carried = r, t.carried || r.Status == Done
 			t.refused = t.refused || r.Refused && !t.doubt && !t.removed && t.begin != nil && r.Live == t.begin.Live
 		case eventUndone:
 			t = trace{}

@@ -89,8 +89,7 @@ func (x *execution) undo(
 		return nil, nil, err
 	}
 	traces := run.traces()
-	earlier := undoing(runs, run.head.RunID).traces() // of a rollback that was cut off
-	undone := undoneBy(runs, run.head.RunID)
+	earlier := undone(runs, run.head.RunID) // by rollbacks in part
 	for _, c := range slices.Backward(plan.Changes) {
 		t := traces[c.ID]
 		if t.begin == nil {
@@ -112,11 +111,11 @@ func (x *execution) undo(
 			}
 		}
 		s.prepare = x.options.backward(c, s.kind, t)
-		switch by := undone[c.ID]; {
+		switch {
 		case t.refused:
 			s.prepare = untouched("the run was refused it; what is there is the work of others")
-		case by != "":
-			s.prepare = untouched("run " + by + " has undone it; what is there now is the work of others")
+		case earlier[c.ID].carried: // the run is not resumed since: what was undone stays undone
+			s.prepare = untouched("an earlier rollback has undone it; what is there now is the work of others")
 		}
 		x.steps = append(x.steps, s)
 	}

@@ -244,3 +244,39 @@ func TestRollbackSaysWhatDoesNotComeBack(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A rollback that ends before it comes to what an earlier one did does not make that forgotten: what may
+// have been made again is waited for, and what was removed is not the run's any more.
+func TestRollbacksOfARunCountTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo}
+		w.resources = []change.Resource{
+			{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last",
+				Properties: change.Properties{"Key": "last", "Targets": []string{"n.com"}}},
+			{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"}, Absent: true},
+		}
+		run(t, w, w.plan(t), o)
+		w.online.hide, w.online.shown = 1<<30, nil
+		places := map[string]change.Place{"online": &lateError{memory: w.online, on: "New-Thing"},
+			"onprem/contoso": w.onprem}
+		if _, err := Rollback(t.Context(), places, kinds, "", o, nil); !errors.Is(err, ErrUncertain) {
+			t.Fatalf("got %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Rollback(ctx, w.places(), kinds, "", o, nil); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+		if made, added := creations(t, o.StateDir), additions(t, o.StateDir); len(made)+len(added) > 0 {
+			t.Errorf("still made: %v, added: %v", made, added)
+		}
+		w.online.hide = 3
+		if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); err != nil {
+			t.Fatal(err)
+		}
+		if made := slices.DeleteFunc(slices.Clone(w.online.ran),
+			func(c string) bool { return c != "New-Thing delete" }); len(made) != 1 {
+			t.Errorf("made %d times: %v", len(made), w.online.ran)
+		}
+	})
+}
