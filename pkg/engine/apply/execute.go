@@ -35,6 +35,7 @@ type step struct {
 	// step then waits for what prepare does not find.
 	late bool
 
+	begun   time.Time
 	refused bool // the place said no, and nothing of the change shows
 	done    chan struct{}
 	after   *change.Live
@@ -182,7 +183,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 			s.outcome.Error = fmt.Sprintf("waits until it is known what became of %s; the next run looks", doubt)
 		case !x.proceeds(ctx, s):
 		default:
-			begun := time.Now()
+			s.begun = time.Now()
 			text := fmt.Sprintf("%s %s", s.outcome.Action, s.outcome.ID)
 			x.observe(observe.Progress{Stage: x.stage, Done: done, Total: len(x.steps), Text: text})
 			if err := x.attempt(ctx, s); err != nil {
@@ -190,7 +191,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 				s.outcome.Uncertain = true
 				x.end(s, nil, nil)
 			}
-			s.outcome.DurationMS = time.Since(begun).Milliseconds()
+			s.outcome.DurationMS = time.Since(s.begun).Milliseconds()
 		}
 	}
 	x.mu.Lock()
@@ -344,13 +345,9 @@ func (x *execution) write(ctx context.Context, s *step) {
 
 	s.after = after
 	s.outcome.Status = Done
-	if s.outputs, err = x.kept(s.outcome.ID, x.secrets.properties(outputs), after); err != nil {
+	s.outputs, err = x.kept(s.outcome.ID, x.secrets.properties(outputs), after)
+	if err = cmp.Or(err, p.conflict); err != nil {
 		x.fail(s, err)
-		x.end(s, live, nil)
-		return
-	}
-	if p.conflict != nil {
-		x.fail(s, p.conflict)
 	}
 	x.end(s, live, after)
 }
@@ -458,8 +455,8 @@ func (x *execution) kept(id string, outputs change.Properties, after *change.Liv
 func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 	r := record{
 		Record: eventEnd, Change: s.outcome.ID, Status: s.outcome.Status, Uncertain: s.outcome.Uncertain,
-		Refused: s.refused, Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after), Outputs: s.outputs,
-		DurationMS: s.outcome.DurationMS,
+		Refused: s.refused, Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after),
+		Outputs: s.outputs, DurationMS: time.Since(s.begun).Milliseconds(),
 	}
 	if live != nil {
 		fingerprint, err := change.Fingerprint(s.kind, live)

@@ -445,3 +445,27 @@ func TestResumeBesideAnUnreadableRollback(t *testing.T) {
 		}
 	}
 }
+
+// The journal says how long a change took, and how it left what it made, also when what it printed cannot
+// be kept for others.
+func TestJournalOfAnOutputThatCannotBeKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, dir := newWorld(), t.TempDir()
+		w.online.hide, w.online.outputs = 2, change.Properties{"Id": 1.5}
+		report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo}, nil)
+		if !errors.Is(err, ErrPartial) {
+			t.Fatal(err)
+		}
+		p, err := readJournal(report.Journal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := p.traces()["online/Thing/new"].end
+		if end == nil || end.Status != Failed || end.After == nil || end.DurationMS < 200 {
+			t.Errorf("%+v", end)
+		}
+		if made := creations(t, dir); !slices.Contains(made, "online/Thing/new") {
+			t.Errorf("made: %v", made)
+		}
+	})
+}
