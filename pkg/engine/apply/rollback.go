@@ -113,7 +113,7 @@ func (x *execution) undo(
 		s.prepare = x.options.backward(c, s.kind, t)
 		switch {
 		case t.refused:
-			s.prepare = untouched("the run was refused it; what is there is the work of others")
+			s.prepare = untouched("the run was refused it; what is there now is left alone")
 		case earlier[c.ID].carried: // the run is not resumed since: what was undone stays undone
 			s.prepare = untouched("an earlier rollback has undone it; what is there now is the work of others")
 		}
