@@ -35,11 +35,12 @@ type step struct {
 	// step then waits for what prepare does not find.
 	late bool
 
-	begun   time.Time
-	refused bool // the place said no, and nothing of the change shows
-	done    chan struct{}
-	after   *change.Live
-	outputs change.Properties
+	doubtful bool // what an earlier session wrote of it may be in effect
+	begun    time.Time
+	refused  bool // the place said no, and nothing of the change shows
+	done     chan struct{}
+	after    *change.Live
+	outputs  change.Properties
 }
 
 func (s *step) key() string { return s.outcome.Target + "/" + s.outcome.Kind }
@@ -196,7 +197,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 	}
 	x.mu.Lock()
 	x.finished++
-	if s.outcome.Uncertain {
+	if s.outcome.Uncertain || s.doubtful && s.outcome.Status == Pending {
 		x.doubt[s.key()] = s.outcome.ID
 	}
 	x.mu.Unlock()
@@ -246,6 +247,7 @@ func (x *execution) write(ctx context.Context, s *step) {
 		return
 	case err != nil:
 		x.fail(s, err)
+		s.outcome.Uncertain = s.doubtful && live == nil
 		x.end(s, live, nil)
 		return
 	}

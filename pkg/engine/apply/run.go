@@ -401,7 +401,7 @@ func (x *execution) resume(
 			}
 			open[key]++
 			if t.uncertain() {
-				uncertain[key] = c
+				uncertain[key], s.doubtful = c, true
 			}
 		}
 	}
