@@ -118,7 +118,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 					continue
 				}
 				var was any
-				if t.begin.Before != nil && c.Action == change.Update {
+				if t.begin.Before != nil {
 					was = t.begin.Before.Properties[name]
 				}
 				_, unknown := was.(change.Unreadable) // any element may have been there

@@ -133,3 +133,23 @@ func TestAdditionsOfWhatWasThere(t *testing.T) {
 		t.Errorf("%v", added)
 	}
 }
+
+// A replacement keeps what others put into a list. It does not count as added by hybridge.
+func TestAdditionsOfAReplacement(t *testing.T) {
+	listing := *fixed
+	listing.Properties = map[string]change.Property{"Key": {Write: change.Key}, "Value": {},
+		"Targets": {Compare: sameSet, Write: change.Merge}}
+	kinds := map[string]*change.Kind{"Fixed": &listing}
+	w, dir := newWorld(), t.TempDir()
+	w.online.live["Fixed"][0].Properties["Targets"] = []string{"theirs.com"}
+	w.resources = []change.Resource{{Kind: &listing, Target: "online", Key: "fixed", Properties: change.Properties{
+		"Key": "fixed", "Value": "new", "Targets": []string{"ours.com"}}}}
+	if _, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+		nil); err != nil {
+		t.Fatal(err)
+	}
+	added, err := Additions(dir, kinds)
+	if err != nil || len(added) != 1 || !slices.Equal(added[0].Elements, []any{"ours.com"}) {
+		t.Errorf("%+v, %v", added, err)
+	}
+}
