@@ -66,6 +66,9 @@ func (f *outputFile) commit() error {
 	if f.mode != 0 && f.path != "" && f.failed == nil {
 		f.failed = f.Chmod(f.mode)
 	}
+	if f.path != "" && f.written && f.failed == nil { // before it replaces the earlier file
+		f.failed = f.Sync()
+	}
 	err := cmp.Or(f.failed, f.Close())
 	if f.path == "" {
 		return err
