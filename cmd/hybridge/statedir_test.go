@@ -8,8 +8,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 )
 
-// The state directory of a deployment is the same by whichever name its answers file is reached: two runs
-// would not see each other's lock, and a rollback not the run.
+// The state directory of a deployment is the same by whichever name its answers file is reached:
+// two runs would not see each other's lock, and a rollback not the run.
 func TestOneStateDirectoryByEveryName(t *testing.T) {
 	parent := t.TempDir()
 	dir, link := filepath.Join(parent, "contoso"), filepath.Join(parent, "link")

@@ -80,7 +80,8 @@ func TestCreationsAndAdditions(t *testing.T) {
 	}
 }
 
-// What failed was not carried out, and what was carried out before a time does not count from then on.
+// What failed was not carried out, and what was carried out before a time does not count from then
+// on.
 func TestCarriedSince(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.refuse = map[string]error{"Remove-Thing delete": errors.New("no")}

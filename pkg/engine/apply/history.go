@@ -151,8 +151,8 @@ func undoing(runs []*past, runID string) *past {
 	return nil
 }
 
-// undone is what the rollbacks of a run did, together. A later one may have ended before it came to what
-// an earlier one did.
+// undone is what the rollbacks of a run did, together. A later one may have ended before it came to
+// what an earlier one did.
 func undone(runs []*past, runID string) map[string]trace {
 	all := &past{}
 	for _, run := range runs {

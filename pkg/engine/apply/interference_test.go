@@ -360,8 +360,8 @@ func TestRefusedSecondHalfThatOthersUndid(t *testing.T) {
 	}
 }
 
-// What could not be seen in time, and shows when the plan is applied again, is in effect. It does not
-// make the rest of the plan stale.
+// What could not be seen in time, and shows when the plan is applied again, is in effect. It does
+// not make the rest of the plan stale.
 func TestShowsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, o := newWorld(), Options{StateDir: t.TempDir()}
@@ -416,8 +416,8 @@ func TestMergedToNothingNeedsItsConsent(t *testing.T) {
 	}
 }
 
-// What a rollback that cannot be read has undone is not known: what the run did is looked at, and not
-// believed.
+// What a rollback that cannot be read has undone is not known: what the run did is looked at, and
+// not believed.
 func TestResumeBesideAnUnreadableRollback(t *testing.T) {
 	for _, undone := range []bool{true, false} {
 		w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
@@ -446,8 +446,8 @@ func TestResumeBesideAnUnreadableRollback(t *testing.T) {
 	}
 }
 
-// The journal says how long a change took, and how it left what it made, also when what it printed cannot
-// be kept for others.
+// The journal says how long a change took, and how it left what it made, also when what it printed
+// cannot be kept for others.
 func TestJournalOfAnOutputThatCannotBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, dir := newWorld(), t.TempDir()

@@ -125,8 +125,8 @@ func (i *image) live() *change.Live {
 	return &change.Live{Identity: i.Identity, Name: i.Name, Properties: i.Properties, Foreign: i.Foreign}
 }
 
-// imageOf returns the declared properties of a live resource. Those that show a secret of the run are
-// withheld.
+// imageOf returns the declared properties of a live resource. Those that show a secret of the run
+// are withheld.
 func (x *execution) imageOf(k *change.Kind, l *change.Live) *image {
 	if l == nil {
 		return nil

@@ -571,8 +571,8 @@ func candidate(k *change.Kind, c change.Change, want change.Properties, live []c
 	return nil
 }
 
-// forward prepares a change of the plan. removed is what a replacement has removed of which only the
-// removal was done. It is gone, unless others have made it again.
+// forward prepares a change of the plan. removed is what a replacement has removed of which only
+// the removal was done. It is gone, unless others have made it again.
 func (x *execution) forward(
 	c change.Change, k *change.Kind, removed *change.Live,
 ) func([]change.Live) (prepared, error) {

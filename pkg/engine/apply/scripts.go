@@ -181,8 +181,8 @@ func readResult(path string) (file resultFile, err error) {
 	return file, nil
 }
 
-// filesIn lists the files of a folder by the beginning and the end of their names, sorted. The name of the
-// folder is no pattern, as it would be for filepath.Glob.
+// filesIn lists the files of a folder by the beginning and the end of their names, sorted. The name
+// of the folder is no pattern, as it would be for filepath.Glob.
 func filesIn(dir, begin, end string) (paths []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -356,7 +356,8 @@ func (r scriptedRow) outcome() Status {
 	return Pending
 }
 
-// at is when the script did it. A script that runs where the clock is wrong did it now at the latest.
+// at is when the script did it. A script that runs where the clock is wrong did it now at the
+// latest.
 func (r scriptedRow) at(now time.Time) time.Time {
 	if r.Time.IsZero() || r.Time.After(now) {
 		return now

@@ -374,8 +374,8 @@ func TestInPartIsSettledByRollback(t *testing.T) {
 	}
 }
 
-// What a script wrote without reading it back may or may not be there. An aspect of which nothing was
-// set before was not there.
+// What a script wrote without reading it back may or may not be there. An aspect of which nothing
+// was set before was not there.
 func TestScriptsWithoutImages(t *testing.T) {
 	p, state := newWorld().plan(t), t.TempDir()
 	bare := map[string]any{"identity": "101", "name": "new", "properties": map[string]any{"Key": "new"}}
@@ -401,13 +401,15 @@ func TestScriptsWithoutImages(t *testing.T) {
 	}
 }
 
-// FuzzReadScripted reads what scripts say that they did: their folder may be in the hands of others.
+// FuzzReadScripted reads what scripts say that they did: their folder may be in the hands of
+// others.
 func FuzzReadScripted(f *testing.F) {
 	w := newWorld()
 	p := w.plan(f)
 	data, err := json.Marshal(map[string]any{"apiVersion": "hybridge/v1", "kind": "ScriptResult", "plan": p.Digest,
 		"places": map[string]string{"online": "tenant"}, "changes": map[string]any{p.Changes[0].ID: map[string]any{
-			"script": "01.ps1", "status": "done", "write": "accepted", "before": map[string]any{"identity": "x", "name": "x",
+			"script": "01.ps1", "status": "done", "write": "accepted",
+			"before": map[string]any{"identity": "x", "name": "x",
 				"properties": map[string]any{"A": map[string]any{"value": []string{"a"}, "Count": 1}}}, "after": nil,
 			"time": "2026-11-26T10:00:00+01:00"}}})
 	if err != nil {
@@ -465,8 +467,8 @@ func TestNoteScriptsOfOthers(t *testing.T) {
 	}
 }
 
-// The result files of a folder are one result, whichever of them is named: what was taken up by one, and
-// rolled back, is not taken up anew by the other.
+// The result files of a folder are one result, whichever of them is named: what was taken up by
+// one, and rolled back, is not taken up anew by the other.
 func TestResultFilesAreOneResult(t *testing.T) {
 	w := newWorld()
 	p := w.plan(t)
@@ -498,8 +500,8 @@ func TestResultFilesAreOneResult(t *testing.T) {
 	}
 }
 
-// What scripts did happened when they ran, not when their result file was taken up: who changed it since
-// then is asked from that time on.
+// What scripts did happened when they ran, not when their result file was taken up: who changed it
+// since then is asked from that time on.
 func TestScriptsDidItWhenTheyRan(t *testing.T) {
 	w, state := newWorld(), t.TempDir()
 	p := w.plan(t)

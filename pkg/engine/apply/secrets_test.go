@@ -180,8 +180,8 @@ func TestHidden(t *testing.T) {
 	}
 }
 
-// A value that shows a secret is withheld from the journal. A rollback knows that it does not know it,
-// and does not write emptiness in its place.
+// A value that shows a secret is withheld from the journal. A rollback knows that it does not know
+// it, and does not write emptiness in its place.
 func TestWithheldValueIsNotSetBackToNothing(t *testing.T) {
 	s := &safe{memory: &memory{name: "online", live: map[string][]change.Live{"Vault": {{Identity: "1", Name: "a",
 		Properties: change.Properties{"Key": "a", "URL": "https://old/?" + password, "Id": "old"}}}}}}
@@ -193,7 +193,9 @@ func TestWithheldValueIsNotSetBackToNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Options{StateDir: t.TempDir(), Wait: soon,
-		Secret: func(context.Context, secret.Ref, string) (secret.Value, error) { return secret.NewValue(password), nil }}
+		Secret: func(context.Context, secret.Ref, string) (secret.Value, error) {
+			return secret.NewValue(password), nil
+		}}
 	if _, err := Run(t.Context(), places, kinds, p, o, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -210,8 +210,8 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-// What became of a change stays the question until it is answered: nothing else of the kind is written
-// there in a run that cannot look, or that does not come to it.
+// What became of a change stays the question until it is answered: nothing else of the kind is
+// written there in a run that cannot look, or that does not come to it.
 func TestDoubtOutlivesARunThatCannotLook(t *testing.T) {
 	no := errors.New("no")
 	for name, before := range map[string]func(*world) error{

@@ -29,7 +29,8 @@ func TestUndoNeedsItsConsent(t *testing.T) {
 		return slices.ContainsFunc(w.online.live["Thing"], func(l change.Live) bool { return l.Name == "new" })
 	}
 	_, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
-	if !errors.Is(err, ErrNotAccepted) || !strings.Contains(err.Error(), "--accept lose-mail: mail is lost") || !there() {
+	if !errors.Is(err, ErrNotAccepted) || !strings.Contains(err.Error(), "--accept lose-mail: mail is lost") ||
+		!there() {
 		t.Errorf("without the consent: %v, there %v", err, there())
 	}
 	if _, err := Rollback(t.Context(), w.places(), kinds, "",
@@ -87,7 +88,9 @@ func TestReplacementIsUndoneWithItsSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Options{StateDir: t.TempDir(), Wait: soon, Accept: removalsToo,
-		Secret: func(context.Context, secret.Ref, string) (secret.Value, error) { return secret.NewValue(password), nil }}
+		Secret: func(context.Context, secret.Ref, string) (secret.Value, error) {
+			return secret.NewValue(password), nil
+		}}
 	if _, err := Run(t.Context(), places, kinds, p, o, nil); err != nil || len(s.given) != 1 {
 		t.Fatalf("%v, given %d", err, len(s.given))
 	}
@@ -99,8 +102,8 @@ func TestReplacementIsUndoneWithItsSecret(t *testing.T) {
 	}
 }
 
-// A run that cannot be read stands in the way of the undoing of the newest run where it is newer, and
-// not where it is older.
+// A run that cannot be read stands in the way of the undoing of the newest run where it is newer,
+// and not where it is older.
 func TestUndoableBesideAnUnreadableRun(t *testing.T) {
 	for id, stands := range map[string]bool{"20200101T000000.000Z": false, "29990101T000000.000Z": true} {
 		w, dir := newWorld(), t.TempDir()
@@ -114,15 +117,16 @@ func TestUndoableBesideAnUnreadableRun(t *testing.T) {
 	}
 }
 
-// What a place refused to make or to set, and others did by hand, is not undone, and does not count as
-// made by hybridge.
+// What a place refused to make or to set, and others did by hand, is not undone, and does not count
+// as made by hybridge.
 func TestRollbackLeavesWhatTheRunWasRefused(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.resources = []change.Resource{
 		{Kind: thing, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new"}},
 		{Kind: thing, Target: "online", Key: "update", Name: "update", Properties: change.Properties{"Key": "update",
 			"URL": "https://new/", "Targets": []string{"ours.com"}}},
-		{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last", Properties: change.Properties{"Key": "last"}},
+		{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last",
+			Properties: change.Properties{"Key": "last"}},
 	}
 	no := errors.New("no right")
 	w.online.refuse = map[string]error{"New-Thing new": no, "Set-Thing update": no}
@@ -192,7 +196,8 @@ func TestUndoneOnce(t *testing.T) {
 	w.resources = []change.Resource{
 		{Kind: thing, Target: "online", Key: "update", Name: "update",
 			Properties: change.Properties{"Key": "update", "URL": "https://new/"}},
-		{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last", Properties: change.Properties{"Key": "last"}},
+		{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last",
+			Properties: change.Properties{"Key": "last"}},
 		{Kind: fixed, Target: "online", Key: "fixed", Properties: change.Properties{"Key": "fixed", "Value": "new"}},
 	}
 	run(t, w, w.plan(t), o)
@@ -225,8 +230,8 @@ func TestUndoneOnce(t *testing.T) {
 	}
 }
 
-// An object that is made again without what could not be read of it is reported, and not again once it
-// stands there.
+// An object that is made again without what could not be read of it is reported, and not again once
+// it stands there.
 func TestRollbackSaysWhatDoesNotComeBack(t *testing.T) {
 	w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
 	w.resources = []change.Resource{{Kind: thing, Target: "online", Key: "delete",
@@ -245,15 +250,16 @@ func TestRollbackSaysWhatDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// A rollback that ends before it comes to what an earlier one did does not make that forgotten: what may
-// have been made again is waited for, and what was removed is not the run's any more.
+// A rollback that ends before it comes to what an earlier one did does not make that forgotten:
+// what may have been made again is waited for, and what was removed is not the run's any more.
 func TestRollbacksOfARunCountTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo}
 		w.resources = []change.Resource{
 			{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last",
 				Properties: change.Properties{"Key": "last", "Targets": []string{"n.com"}}},
-			{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"}, Absent: true},
+			{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"},
+				Absent: true},
 		}
 		run(t, w, w.plan(t), o)
 		w.online.hide, w.online.shown = 1<<30, nil

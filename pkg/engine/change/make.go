@@ -550,7 +550,8 @@ func (c *Change) replace(k *Kind, want Properties, live *Live) (err error) {
 	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
 		u, unreadable := live.Properties[name].(Unreadable)
 		if _, wanted := want[name]; unreadable && !wanted && !k.Properties[name].Derived {
-			return fmt.Errorf("property %s of %q %w, and would not come back: %s", name, live.Name, ErrUnreadable, u.Reason)
+			return fmt.Errorf("property %s of %q %w, and would not come back: %s", name, live.Name, ErrUnreadable,
+				u.Reason)
 		}
 		if value, present := c.Before[name]; present && value != nil {
 			c.After[name] = value

@@ -50,7 +50,8 @@ func TestExtendedStays(t *testing.T) {
 	}
 }
 
-// A value that is taken over from another change, and refers to a third one, needs the third one too.
+// A value that is taken over from another change, and refers to a third one, needs the third one
+// too.
 func TestReferenceThroughAnother(t *testing.T) {
 	app := func(key string, p Properties) Resource {
 		p["Key"] = key
@@ -58,7 +59,8 @@ func TestReferenceThroughAnother(t *testing.T) {
 	}
 	s := &shelf{live: map[string][]Live{"Application": {{Identity: "1", Name: "b", Properties: Properties{"Key": "b",
 		"Title": "old"}}}}}
-	p := plan(t, map[string]Place{"entra": s}, Options{}, app("a", Properties{"Title": Ref{"entra/Application/b", "Title"}}),
+	p := plan(t, map[string]Place{"entra": s}, Options{},
+		app("a", Properties{"Title": Ref{"entra/Application/b", "Title"}}),
 		app("b", Properties{"Title": Ref{"entra/Application/c", "AppID"}}), app("c", Properties{}))
 	for _, c := range p.Changes {
 		if c.ID == "entra/Application/a" && !slices.Contains(c.Needs, "entra/Application/c") {
@@ -72,7 +74,8 @@ func TestNothingToTakeOut(t *testing.T) {
 	s := &shelf{live: map[string][]Live{"Relationship": {{Identity: "1", Name: "R", Properties: Properties{
 		"Domains": []string{"contoso.com"}}}}}}
 	p := plan(t, map[string]Place{"online": s}, Options{}, Resource{Kind: relationship, Target: "online", Key: "r",
-		Properties: Properties{"Domains": []string{"contoso.com"}}, Without: map[string][]string{"Domains": {"gone.com"}}})
+		Properties: Properties{"Domains": []string{"contoso.com"}},
+		Without:    map[string][]string{"Domains": {"gone.com"}}})
 	if len(p.Changes) > 0 {
 		t.Errorf("%+v", p.Changes)
 	}
@@ -109,8 +112,8 @@ func TestUnreadableDiffers(t *testing.T) {
 	}
 }
 
-// A replacement removes an object and makes it anew. One with a property that cannot be read would lose
-// it: the object stays as it is.
+// A replacement removes an object and makes it anew. One with a property that cannot be read would
+// lose it: the object stays as it is.
 func TestUnreadablePropertyOfAReplacement(t *testing.T) {
 	kind := *override
 	kind.Properties = map[string]Property{"Name": {Write: Key}, "Value": {}, "Keep": {}, "Stamp": {Derived: true}}

@@ -57,8 +57,9 @@ func TestDrift(t *testing.T) {
 		session *guarded
 		command exchange.Command
 	}{
-		{onprem, exchange.Command{Name: "Set-SendConnector", Parameters: map[string]any{"Identity": named("SendConnector"),
-			"TlsDomain": "elsewhere.example"}}},
+		{onprem, exchange.Command{Name: "Set-SendConnector",
+			Parameters: map[string]any{"Identity": named("SendConnector"),
+				"TlsDomain": "elsewhere.example"}}},
 		{online, exchange.Command{Name: "Set-InboundConnector", Parameters: map[string]any{
 			"Identity": named("InboundConnector"), "Enabled": false}}},
 		{online, exchange.Command{Name: "Remove-OnPremisesOrganization", Parameters: map[string]any{
@@ -77,7 +78,8 @@ func TestDrift(t *testing.T) {
 		t.Fatalf("%+v", found)
 	}
 	send := got["SendConnector"]
-	if len(send.Properties) != 1 || send.Properties[0].Name != "TlsDomain" || send.Properties[0].Now != "elsewhere.example" ||
+	if len(send.Properties) != 1 || send.Properties[0].Name != "TlsDomain" ||
+		send.Properties[0].Now != "elsewhere.example" ||
 		len(send.By) != 1 || send.By[0].Cmdlet != "Set-SendConnector" || send.By[0].Who == "" || send.RunID == "" {
 		t.Errorf("%+v", send)
 	}

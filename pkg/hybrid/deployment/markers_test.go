@@ -265,8 +265,8 @@ func TestMarkerInTenant(t *testing.T) {
 	}
 }
 
-// What stands in the name of the state directory is no pattern: markers are found there. One whose run has
-// ended since is none of theirs.
+// What stands in the name of the state directory is no pattern: markers are found there. One whose
+// run has ended since is none of theirs.
 func TestMarkersOfAnyStateDirectory(t *testing.T) {
 	d := &Deployment{options: Options{StateDir: filepath.Join(t.TempDir(), "state [2026]")}}
 	dir := filepath.Join(d.options.StateDir, "markers")
