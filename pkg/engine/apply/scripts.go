@@ -486,7 +486,10 @@ func (s Scripted) records(
 			end.Error = strings.TrimSpace(row.Script + ": " + row.Text)
 		}
 		for ref := range keep {
-			if v, known := s.value(kinds, ref); ref.Change == c.ID && known {
+			if ref.Change != c.ID {
+				continue
+			}
+			if v, known := s.value(kinds, ref); known {
 				if end.Outputs == nil {
 					end.Outputs = change.Properties{}
 				}
