@@ -114,7 +114,8 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// What a run left whose journal cannot be read is not known: nothing changed is not said of it.
+// What a run left whose journal cannot be read is not known: nothing changed is not said of it, and a
+// plan says that it removes nothing of it.
 func TestDriftBesideAnUnreadableJournal(t *testing.T) {
 	state := t.TempDir()
 	runs := filepath.Join(state, "runs")
@@ -127,6 +128,9 @@ func TestDriftBesideAnUnreadableJournal(t *testing.T) {
 	d, err := Open(answers.Answers{}, Options{StateDir: state})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := d.unwanted(t.Context(), d.facts(), nil, nil); err != nil || len(d.unheard) != 1 {
+		t.Errorf("%v; a plan warns of %d journals", err, len(d.unheard))
 	}
 	if found, err := d.Drift(t.Context(), &events{}); err != nil || len(found.Unknown) != 1 ||
 		!errors.Is(found.Unknown[0].Err, apply.ErrJournal) {
