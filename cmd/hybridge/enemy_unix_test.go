@@ -26,8 +26,29 @@ func TestPipeOfAnEnemy(t *testing.T) {
 	}
 }
 
-// A log is added to a file. One that another account put into a shared folder gets nothing: a link to
-// a file of ours, a pipe without a reader, an own file to read along.
+// A pipe or a device that does not take what is written stays where it is: it is no half-written
+// file of ours.
+func TestPipeThatEndsEarlyStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan.json")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	go func() {
+		if reader, err := os.Open(path); err == nil {
+			_, _ = reader.Read(make([]byte, 1))
+			_ = reader.Close()
+		}
+	}()
+	if err := writeFile(path, make([]byte, 1<<20)); err == nil {
+		t.Error("all of it was taken")
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// A log is added to a file. One that another account put into a shared folder gets nothing: a link
+// to a file of ours, a pipe without a reader, an own file to read along.
 func TestLogOfAnEnemy(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make the files of another account")
@@ -41,8 +62,9 @@ func TestLogOfAnEnemy(t *testing.T) {
 		var out, complaint bytes.Buffer
 		done := make(chan int, 1)
 		go func() {
-			done <- run([]string{"version", "--log-level", "debug", "--log-file", path}, streams{In: strings.NewReader(""),
-				Out: &out, Err: &complaint, Env: func(string) string { return "" }}, nil)
+			done <- run([]string{"version", "--log-level", "debug", "--log-file", path},
+				streams{In: strings.NewReader(""),
+					Out: &out, Err: &complaint, Env: func(string) string { return "" }}, nil)
 		}()
 		select {
 		case code := <-done:
@@ -84,8 +106,8 @@ func TestLogOfAnEnemy(t *testing.T) {
 	}
 }
 
-// Between the look at a path and its opening, another account may put a link to a file of ours in the
-// place of a device. The beginning of that file would be overwritten.
+// Between the look at a path and its opening, another account may put a link to a file of ours in
+// the place of a device. The beginning of that file would be overwritten.
 func TestDeviceThatBecomesAFile(t *testing.T) {
 	dir := t.TempDir()
 	path, victim := filepath.Join(dir, "plan.json"), filepath.Join(dir, "victim")

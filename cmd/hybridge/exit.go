@@ -209,7 +209,7 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 		return exitFailure, "report it with the lines below; after an apply, run it again: it resumes"
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return exitTimeLimit, "allow more with --timeout"
-	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+	case ctx.Err() != nil, errors.Is(err, context.Canceled) && !errors.Is(err, apply.ErrPartial):
 		return exitCancelled, ""
 	case errors.As(err, &faults):
 		return exitUsage, ""

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ import (
 // nothing, for every cause that stops it.
 func TestPartialOutranksItsCauses(t *testing.T) {
 	for _, cause := range []error{apply.ErrStale, apply.ErrState, apply.ErrConflict, change.ErrPlan, link.ErrAccess,
-		link.ErrUnreachable, errUsage} {
+		link.ErrUnreachable, errUsage, context.Canceled} { // the last of a session that broke, not of the run
 		err := fmt.Errorf("%w: %w", apply.ErrPartial, errors.Join(fmt.Errorf("a change: %w", cause)))
 		if code, _ := classify(t.Context(), err); code != exitPartial {
 			t.Errorf("%v: exit %d, want %d", err, code, exitPartial)

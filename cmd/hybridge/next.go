@@ -151,7 +151,7 @@ func (t *task) afterTest(tested deployment.TestReport) {
 
 // staleHint says why a plan does not fit any more, when the journals know.
 func (t *task) staleHint(plan change.Plan, err error) error {
-	if !errors.Is(err, apply.ErrStale) {
+	if !errors.Is(err, apply.ErrStale) || errors.Is(err, apply.ErrPartial) { // in part: something was written
 		return err
 	}
 	runs, _ := apply.History(t.state) // what can be read

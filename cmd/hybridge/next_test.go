@@ -134,6 +134,11 @@ func TestStaleBecauseDone(t *testing.T) {
 		!strings.Contains(got.errout, "run "+undone.RunID+" rolled it back") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
+	// A run of it since that others came between wrote something.
+	s.err = fmt.Errorf("%w: %w", apply.ErrPartial, s.err)
+	if got := execute(t, s, "", args...); got.code != exitPartial || !strings.Contains(got.errout, "resumes") {
+		t.Errorf("exit %d: %s", got.code, got.errout)
+	}
 }
 
 // oneThing is a place that holds a Thing or none.

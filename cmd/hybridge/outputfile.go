@@ -66,6 +66,9 @@ func (f *outputFile) commit() error {
 	if f.mode != 0 && f.path != "" && f.failed == nil {
 		f.failed = f.Chmod(f.mode)
 	}
+	if f.path != "" && f.written && f.failed == nil { // before it replaces the earlier file
+		f.failed = f.Sync()
+	}
 	err := cmp.Or(f.failed, f.Close())
 	if f.path == "" {
 		return err
@@ -87,10 +90,6 @@ func writeFile(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(data); err != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-		return err
-	}
+	_, _ = f.Write(data) // commit says why it failed
 	return f.commit()
 }

@@ -32,6 +32,11 @@ func (t *task) stateDirOf(of answers.Answers, dir string) (string, error) {
 	if err != nil {
 		return "", usage("there is no place for journals (%w): name one with --state-dir", err)
 	}
+	// By whichever name the directory is reached (a link, letters in another case on Windows), its runs
+	// share a lock and a history.
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
 	identity := []string{of.Organization, dir}
 	if of.ExchangeOnline != nil {
 		identity = append(identity, of.ExchangeOnline.Cloud, of.ExchangeOnline.Tenant)

@@ -36,10 +36,10 @@ func Creations(stateDir string) ([]Creation, error) {
 		if run.head.Action != actionApply {
 			continue
 		}
-		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
+		traces, undone := run.traces(), undone(runs, run.head.RunID)
 		for _, c := range run.head.Plan.Changes {
 			t := traces[c.ID]
-			if t.begin == nil || undone[c.ID].done() {
+			if !t.wrote() || undone[c.ID].done() {
 				continue
 			}
 			if c.Action == change.Update || c.Action == change.Delete {
@@ -102,22 +102,27 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 		if run.head.Action != actionApply {
 			continue
 		}
-		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
+		traces, undone := run.traces(), undone(runs, run.head.RunID)
 		for _, c := range run.head.Plan.Changes {
 			t, k := traces[c.ID], kinds[c.Kind]
 			if k == nil || !t.done() || undone[c.ID].done() || c.Action == change.Delete {
 				continue
 			}
-			for _, name := range slices.Sorted(maps.Keys(t.begin.Want)) {
+			var wrote change.Properties // nothing where it was in effect already
+			if t.wrote() {
+				wrote = t.begin.Want
+			}
+			for _, name := range slices.Sorted(maps.Keys(wrote)) {
 				p := k.Properties[name]
 				if p.Write != change.Merge || slices.Contains(c.Restores, name) {
 					continue
 				}
 				var was any
-				if t.begin.Before != nil && c.Action == change.Update {
+				if t.begin.Before != nil {
 					was = t.begin.Before.Properties[name]
 				}
-				if added := p.Added(t.begin.Want[name], was); len(added) > 0 {
+				_, unknown := was.(change.Unreadable) // any element may have been there
+				if added := p.Added(wrote[name], was); len(added) > 0 && !unknown {
 					out = append(out, Addition{c.ID, c.Target, name, added, run.head.Places})
 				}
 			}

@@ -80,7 +80,8 @@ func TestCreationsAndAdditions(t *testing.T) {
 	}
 }
 
-// What failed was not carried out, and what was carried out before a time does not count from then on.
+// What failed was not carried out, and what was carried out before a time does not count from then
+// on.
 func TestCarriedSince(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.refuse = map[string]error{"Remove-Thing delete": errors.New("no")}
@@ -109,5 +110,47 @@ func TestHiddenWithinAnother(t *testing.T) {
 	}
 	if got := h.text("it is hunter2-and-more"); strings.Contains(got, "more") {
 		t.Error(got)
+	}
+}
+
+// A change that was in effect already, so that nothing was written, added nothing.
+func TestAdditionsOfWhatWasThere(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	w.resources = []change.Resource{
+		{Kind: thing, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new"}},
+		{Kind: thing, Target: "online", Key: "update",
+			Properties: change.Properties{"Key": "update", "Targets": []string{"ours.com"}}},
+	}
+	w.online.after = func(command string) {
+		if command == "New-Thing new" {
+			w.online.live["Thing"][0].Properties["Targets"] = []string{"Theirs.com", "ours.com"}
+		}
+	}
+	report := run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon})
+	if statuses(report)["online/Thing/update"] != Skipped {
+		t.Fatalf("%+v", report.Changes)
+	}
+	if added := additions(t, dir); len(added) > 0 {
+		t.Errorf("%v", added)
+	}
+}
+
+// A replacement keeps what others put into a list. It does not count as added by hybridge.
+func TestAdditionsOfAReplacement(t *testing.T) {
+	listing := *fixed
+	listing.Properties = map[string]change.Property{"Key": {Write: change.Key}, "Value": {},
+		"Targets": {Compare: sameSet, Write: change.Merge}}
+	kinds := map[string]*change.Kind{"Fixed": &listing}
+	w, dir := newWorld(), t.TempDir()
+	w.online.live["Fixed"][0].Properties["Targets"] = []string{"theirs.com"}
+	w.resources = []change.Resource{{Kind: &listing, Target: "online", Key: "fixed", Properties: change.Properties{
+		"Key": "fixed", "Value": "new", "Targets": []string{"ours.com"}}}}
+	if _, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+		nil); err != nil {
+		t.Fatal(err)
+	}
+	added, err := Additions(dir, kinds)
+	if err != nil || len(added) != 1 || !slices.Equal(added[0].Elements, []any{"ours.com"}) {
+		t.Errorf("%+v, %v", added, err)
 	}
 }

@@ -140,7 +140,8 @@ func (l Left) Since(k *change.Kind, live []change.Live) (Drifted, bool) {
 	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
 		was, kept := l.Live.Properties[name]
 		now := live[at].Properties[name]
-		if _, unreadable := now.(change.Unreadable); unreadable || !kept || !l.Wrote[name] ||
+		_, withheld := was.(change.Unreadable)
+		if _, unreadable := now.(change.Unreadable); unreadable || withheld || !kept || !l.Wrote[name] ||
 			k.Properties[name].Same(was, now) {
 			continue
 		}

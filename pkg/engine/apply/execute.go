@@ -35,9 +35,12 @@ type step struct {
 	// step then waits for what prepare does not find.
 	late bool
 
-	done    chan struct{}
-	after   *change.Live
-	outputs change.Properties
+	doubtful bool // what an earlier session wrote of it may be in effect
+	begun    time.Time
+	refused  bool // the place said no, and nothing of the change shows
+	done     chan struct{}
+	after    *change.Live
+	outputs  change.Properties
 }
 
 func (s *step) key() string { return s.outcome.Target + "/" + s.outcome.Kind }
@@ -69,6 +72,8 @@ type execution struct {
 	keep    map[change.Ref]bool      // outputs that later changes refer to
 	live    map[string][]change.Live // what was read before the first step, by "target/Kind"
 	secrets hidden
+	// doubted: a newer run cannot be read. It may be a rollback of the one that is taken up.
+	doubted bool
 
 	mu       sync.Mutex
 	obs      observe.Observer
@@ -179,7 +184,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 			s.outcome.Error = fmt.Sprintf("waits until it is known what became of %s; the next run looks", doubt)
 		case !x.proceeds(ctx, s):
 		default:
-			begun := time.Now()
+			s.begun = time.Now()
 			text := fmt.Sprintf("%s %s", s.outcome.Action, s.outcome.ID)
 			x.observe(observe.Progress{Stage: x.stage, Done: done, Total: len(x.steps), Text: text})
 			if err := x.attempt(ctx, s); err != nil {
@@ -187,12 +192,12 @@ func (x *execution) carry(ctx context.Context, s *step) {
 				s.outcome.Uncertain = true
 				x.end(s, nil, nil)
 			}
-			s.outcome.DurationMS = time.Since(begun).Milliseconds()
+			s.outcome.DurationMS = time.Since(s.begun).Milliseconds()
 		}
 	}
 	x.mu.Lock()
 	x.finished++
-	if s.outcome.Uncertain {
+	if s.outcome.Uncertain || s.doubtful && s.outcome.Status == Pending {
 		x.doubt[s.key()] = s.outcome.ID
 	}
 	x.mu.Unlock()
@@ -242,6 +247,7 @@ func (x *execution) write(ctx context.Context, s *step) {
 		return
 	case err != nil:
 		x.fail(s, err)
+		s.outcome.Uncertain = s.doubtful && live == nil
 		x.end(s, live, nil)
 		return
 	}
@@ -328,6 +334,7 @@ func (x *execution) write(ctx context.Context, s *step) {
 		}
 		x.fail(s, failure)
 		s.outcome.Uncertain = lost || err != nil
+		s.refused = !s.outcome.Uncertain
 		if err != nil {
 			live = nil
 		}
@@ -340,13 +347,9 @@ func (x *execution) write(ctx context.Context, s *step) {
 
 	s.after = after
 	s.outcome.Status = Done
-	if s.outputs, err = x.kept(s.outcome.ID, x.secrets.properties(outputs), after); err != nil {
+	s.outputs, err = x.kept(s.outcome.ID, x.secrets.properties(outputs), after)
+	if err = cmp.Or(err, p.conflict); err != nil {
 		x.fail(s, err)
-		x.end(s, live, nil)
-		return
-	}
-	if p.conflict != nil {
-		x.fail(s, p.conflict)
 	}
 	x.end(s, live, after)
 }
@@ -454,8 +457,8 @@ func (x *execution) kept(id string, outputs change.Properties, after *change.Liv
 func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 	r := record{
 		Record: eventEnd, Change: s.outcome.ID, Status: s.outcome.Status, Uncertain: s.outcome.Uncertain,
-		Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after), Outputs: s.outputs,
-		DurationMS: s.outcome.DurationMS,
+		Refused: s.refused, Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after),
+		Outputs: s.outputs, DurationMS: time.Since(s.begun).Milliseconds(),
 	}
 	if live != nil {
 		fingerprint, err := change.Fingerprint(s.kind, live)

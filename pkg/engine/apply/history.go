@@ -150,3 +150,15 @@ func undoing(runs []*past, runID string) *past {
 	}
 	return nil
 }
+
+// undone is what the rollbacks of a run did, together. A later one may have ended before it came to
+// what an earlier one did.
+func undone(runs []*past, runID string) map[string]trace {
+	all := &past{}
+	for _, run := range runs {
+		if run.head.Action == actionRollback && run.head.Of == runID {
+			all.records = append(all.records, run.records...)
+		}
+	}
+	return all.traces()
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -203,12 +204,14 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// Runs sort by their ids, also when the clock went back.
+// Runs sort by their ids, also when the clock went back and copies of journals stand beside them.
 func TestNextID(t *testing.T) {
 	dir := t.TempDir()
 	const last = "29991231T235959.999Z"
-	if err := os.WriteFile(filepath.Join(dir, last+".jsonl"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{last, last + ".copy", "zzz"} {
+		if err := os.WriteFile(filepath.Join(dir, name+journalSuffix), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if id, err := nextID(dir); err != nil || id <= last {
 		t.Errorf("got %s, %v", id, err)
@@ -310,4 +313,159 @@ func TestRefusedSecondHalf(t *testing.T) {
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, refused) || statuses(report)["online/Fixed/fixed"] != Failed {
 		t.Errorf("%v: %v", err, statuses(report))
 	}
+}
+
+// A replacement whose second half was refused has removed its object. Each further run of the plan
+// makes it anew, with all that it had.
+func TestRefusedSecondHalfIsMadeUpFor(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	before := w.content()
+	no := errors.New("no right to make it")
+	w.online.refuse = map[string]error{"New-Fixed fixed": no}
+	p, o := w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon}
+	for range 2 {
+		if _, err := Run(t.Context(), w.places(), kinds, p, o, nil); !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+	}
+	w.online.refuse = nil
+	if again := run(t, w, p, o); again.Summary.Done != 7 {
+		t.Errorf("%+v", again.Changes)
+	}
+	if got, want := w.online.content()["Fixed"], `four {"Keep":"kept","Key":"fixed","Value":"new"}`; !slices.Equal(got,
+		[]string{want}) {
+		t.Errorf("got %v", got)
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.content(); !sameContent(before, after) {
+		t.Errorf("rolled back to %v", after)
+	}
+}
+
+// What a replacement removed, and others made again as it was, is removed once more.
+func TestRefusedSecondHalfThatOthersUndid(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	was := clone(w.online.live["Fixed"])
+	w.online.refuse = map[string]error{"New-Fixed fixed": errors.New("no right to make it")}
+	p, o := w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon}
+	_, _ = Run(t.Context(), w.places(), kinds, p, o, nil)
+	w.online.refuse, w.online.live["Fixed"] = nil, was
+	if again := run(t, w, p, o); again.Summary.Done != 7 {
+		t.Errorf("%+v", again.Changes)
+	}
+	if got := w.online.content()["Fixed"]; len(got) != 1 || !strings.Contains(got[0], `"Value":"new"`) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// What could not be seen in time, and shows when the plan is applied again, is in effect. It does
+// not make the rest of the plan stale.
+func TestShowsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, o := newWorld(), Options{StateDir: t.TempDir()}
+		w.resources = slices.DeleteFunc(w.resources,
+			func(r change.Resource) bool { return r.Key != "update" && r.Key != "last" })
+		w.resources[0].Needs = nil
+		p := w.plan(t)
+		w.online.hide = 1 << 30
+		report, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+		if !errors.Is(err, ErrNotSeen) || statuses(report)["online/Thing/update"] != Failed {
+			t.Fatalf("%v: %+v", err, report.Changes)
+		}
+		w.online.hide = 0
+		again, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+		if err != nil || again.RunID != report.RunID || again.Summary.Failed+again.Summary.Pending > 0 {
+			t.Errorf("%v: %+v", err, again.Changes)
+		}
+	})
+}
+
+// A list that others shorten while the plan is carried out is not emptied without the consent for
+// that.
+func TestMergedToNothingNeedsItsConsent(t *testing.T) {
+	guarded := *thing
+	guarded.Properties = maps.Clone(thing.Properties)
+	targets := guarded.Properties["Targets"]
+	targets.WhenEmpty = &change.Consent{ID: "empty", Title: "nothing is allowed"}
+	guarded.Properties["Targets"] = targets
+	for _, consent := range []bool{false, true} {
+		w, accept := newWorld(), []string{AcceptRemovals}
+		if consent {
+			accept = append(accept, "empty")
+		}
+		w.online.live["Thing"][0].Properties["Targets"] = []string{"theirs.com", "ours.com"}
+		w.resources = []change.Resource{
+			{Kind: &guarded, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new",
+				"Targets": []string{"n.com"}}},
+			{Kind: &guarded, Target: "online", Key: "update", Properties: change.Properties{"Key": "update"},
+				Without: map[string][]string{"Targets": {"ours.com"}}},
+		}
+		w.online.after = func(command string) {
+			if command == "New-Thing new" {
+				w.online.live["Thing"][0].Properties["Targets"] = []string{"ours.com"}
+			}
+		}
+		_, err := Run(t.Context(), w.places(), map[string]*change.Kind{"Thing": &guarded}, w.plan(t),
+			Options{StateDir: t.TempDir(), Accept: accept, Wait: soon}, nil)
+		left := change.Elements(w.online.live["Thing"][0].Properties["Targets"])
+		if errors.Is(err, ErrNotAccepted) == consent || (len(left) == 0) != consent {
+			t.Errorf("with consent %v: %v, left %v", consent, err, left)
+		}
+	}
+}
+
+// What a rollback that cannot be read has undone is not known: what the run did is looked at, and
+// not believed.
+func TestResumeBesideAnUnreadableRollback(t *testing.T) {
+	for _, undone := range []bool{true, false} {
+		w, o := newWorld(), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
+		w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
+		p := w.plan(t)
+		_, _ = Run(t.Context(), w.places(), kinds, p, o, nil)
+		w.online.refuse = nil
+		unreadable := filepath.Join(runsDir(o.StateDir), "29991231T235959.999Z"+journalSuffix)
+		if undone {
+			report, err := Rollback(t.Context(), w.places(), kinds, "", o, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unreadable = report.Journal
+		}
+		if err := os.WriteFile(unreadable, []byte("garbage\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Run(t.Context(), w.places(), kinds, p, o, nil)
+		if errors.Is(err, ErrStale) != undone || err != nil && !undone {
+			t.Errorf("undone %v: %v", undone, err)
+		}
+		if next := w.plan(t); !undone && len(next.Changes) > 0 {
+			t.Errorf("not converged: %+v", next.Changes)
+		}
+	}
+}
+
+// The journal says how long a change took, and how it left what it made, also when what it printed
+// cannot be kept for others.
+func TestJournalOfAnOutputThatCannotBeKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, dir := newWorld(), t.TempDir()
+		w.online.hide, w.online.outputs = 2, change.Properties{"Id": 1.5}
+		report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo}, nil)
+		if !errors.Is(err, ErrPartial) {
+			t.Fatal(err)
+		}
+		p, err := readJournal(report.Journal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := p.traces()["online/Thing/new"].end
+		if end == nil || end.Status != Failed || end.After == nil || end.DurationMS < 200 {
+			t.Errorf("%+v", end)
+		}
+		if made := creations(t, dir); !slices.Contains(made, "online/Thing/new") {
+			t.Errorf("made: %v", made)
+		}
+	})
 }

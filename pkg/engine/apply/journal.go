@@ -77,6 +77,7 @@ type record struct {
 	// end
 	Status     Status            `json:"status,omitempty"`
 	Uncertain  bool              `json:"uncertain,omitempty"` // failed, and may be in effect
+	Refused    bool              `json:"refused,omitempty"`   // failed: the place said no, and nothing of it shows
 	Error      string            `json:"error,omitempty"`
 	Note       msg.Text          `json:"note,omitzero"`
 	After      *image            `json:"after,omitempty"` // nil: nothing is there now
@@ -124,15 +125,19 @@ func (i *image) live() *change.Live {
 	return &change.Live{Identity: i.Identity, Name: i.Name, Properties: i.Properties, Foreign: i.Foreign}
 }
 
-// imageOf returns the declared properties of a live resource, without those that show a secret of
-// the run.
+// imageOf returns the declared properties of a live resource. Those that show a secret of the run
+// are withheld.
 func (x *execution) imageOf(k *change.Kind, l *change.Live) *image {
 	if l == nil {
 		return nil
 	}
 	properties := change.Properties{}
 	for name := range k.Properties {
-		if value, present := l.Properties[name]; present && !x.secrets.within(value) {
+		value, present := l.Properties[name]
+		switch {
+		case present && x.secrets.within(value):
+			properties[name] = change.Unreadable{} // which is not nothing
+		case present:
 			properties[name] = value
 		}
 	}
@@ -163,7 +168,9 @@ type journal struct {
 }
 
 func (j *journal) append(r record) error {
-	r.Time = time.Now().UTC()
+	if r.Time.IsZero() { // scripts did theirs earlier
+		r.Time = time.Now().UTC()
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken != nil {
@@ -294,10 +301,17 @@ func (p *past) tampered(rest []byte) bool {
 type trace struct {
 	begin   *record
 	end     *record
-	removed bool // of a replacement, since begin
+	removed bool // of a replacement, and not made anew
+	// refused: nothing of it was ever written. What stands there now is the work of others.
+	refused bool
+	doubt   bool // an earlier beginning may have written something
+	carried bool // out, at some time
 }
 
 func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.end.Status == Skipped) }
+
+// wrote reports that something was written, or may have been.
+func (t trace) wrote() bool { return t.begin != nil && !t.refused }
 
 // uncertain reports that what was written may or may not be in effect.
 func (t trace) uncertain() bool {
@@ -315,11 +329,13 @@ func (p *past) traces() map[string]trace {
 		t := m[r.Change]
 		switch r.Record {
 		case eventBegin:
-			t = trace{begin: r}
+			t = trace{begin: r, removed: t.removed, carried: t.carried,
+				doubt: t.doubt || t.begin != nil && !t.refused}
 		case eventRemoved:
 			t.removed = true
 		case eventEnd:
-			t.end = r
+			t.end, t.carried = r, t.carried || r.Status == Done
+			t.refused = t.refused || r.Refused && !t.doubt && !t.removed && t.begin != nil && r.Live == t.begin.Live
 		case eventUndone:
 			t = trace{}
 		default:

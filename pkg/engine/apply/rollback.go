@@ -89,7 +89,7 @@ func (x *execution) undo(
 		return nil, nil, err
 	}
 	traces := run.traces()
-	earlier := undoing(runs, run.head.RunID).traces() // of a rollback that was cut off
+	earlier := undone(runs, run.head.RunID) // by rollbacks in part
 	for _, c := range slices.Backward(plan.Changes) {
 		t := traces[c.ID]
 		if t.begin == nil {
@@ -111,9 +111,20 @@ func (x *execution) undo(
 			}
 		}
 		s.prepare = x.options.backward(c, s.kind, t)
+		switch {
+		case t.refused:
+			s.prepare = untouched("the run was refused it; what is there now is left alone")
+		case earlier[c.ID].carried: // the run is not resumed since: what was undone stays undone
+			s.prepare = untouched("an earlier rollback has undone it; what is there now is the work of others")
+		}
 		x.steps = append(x.steps, s)
 	}
 	return run, ids, nil
+}
+
+// untouched prepares a step that leaves everything as it is.
+func untouched(why string) func([]change.Live) (prepared, error) {
+	return func([]change.Live) (prepared, error) { return prepared{note: msg.Of("not undone: %s", why)}, nil }
 }
 
 // toUndo picks the run to roll back.
@@ -141,7 +152,7 @@ func toUndo(runs []*past, unreadable []unreadable, runID string) (*past, error) 
 		}
 		written := false
 		for _, t := range run.traces() {
-			written = written || t.begin != nil
+			written = written || t.wrote()
 		}
 		switch {
 		case !written && runID != "":
@@ -297,6 +308,10 @@ func (o Options) setBack(
 			moved = append(moved, fmt.Sprintf("%s cannot be read: %s", name, u.Reason))
 			continue
 		}
+		if _, unknown := was.(change.Unreadable); unknown {
+			moved = append(moved, "what "+name+" was before is not known")
+			continue
+		}
 		switch {
 		case property.Write == change.Merge:
 			added := property.Added(want[name], was)
@@ -385,8 +400,23 @@ func remake(c change.Change, k *change.Kind, before *change.Live, live []change.
 		return prepared{object: &live[i], note: msg.Of("there again already")}, nil
 	}
 	p, err := create(k, c.Kind, before.Name, want)
-	p.again = before
+	p.again, p.conflict = before, notRestored(k, before)
 	return p, err
+}
+
+// notRestored says what of a before-image does not come back: what was there and could not be read.
+func notRestored(k *change.Kind, before *change.Live) error {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+		if _, unknown := before.Properties[name].(change.Unreadable); unknown {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return conflict(fmt.Sprintf("%q is made again without %s: what was there could not be read", before.Name,
+		strings.Join(names, ", ")))
 }
 
 func create(k *change.Kind, noun, name string, want change.Properties) (prepared, error) {
@@ -434,6 +464,7 @@ func replaceBack(
 		}
 		return nil, missing
 	}
+	p.conflict = notRestored(k, before)
 	if err != nil || object == nil {
 		return p, err
 	}

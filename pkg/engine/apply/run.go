@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
@@ -106,6 +104,7 @@ func Run(
 		s.prepare = x.forward(p.Changes[i], s.kind, nil)
 	}
 
+	var opening []record // of this session
 	if prior == nil {
 		if err := stale(p.Live, x.live, kinds); err != nil {
 			return Report{}, err
@@ -128,14 +127,14 @@ func Run(
 		if x.journal, err = prior.reopen(o.fault); err != nil {
 			return Report{}, err
 		}
-		defer x.journal.close()
-		for _, r := range append([]record{{Record: eventResume, Version: o.Version, Accepted: o.Accept}}, settled...) {
-			if err := x.journal.append(r); err != nil {
-				return Report{}, err
-			}
-		}
+		opening = append([]record{{Record: eventResume, Version: o.Version, Accepted: o.Accept}}, settled...)
 	}
 	defer x.journal.close()
+	for _, r := range opening {
+		if err := x.journal.append(r); err != nil {
+			return Report{}, err
+		}
+	}
 	return x.run(ctx)
 }
 
@@ -201,13 +200,14 @@ func identities(ctx context.Context, o Options, p change.Plan) (map[string]strin
 
 // unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did
 // not end and no rollback of it was begun. A journal that cannot be read does not block the plan,
-// since the live state must be what the plan was made from. It is reported as a warning.
+// since the live state must be what the plan was made from, or what the run made of it. It is
+// reported as a warning.
 func (x *execution) unfinished(digest string) (*past, error) {
-	runs, unreadable, err := readRuns(x.options.StateDir)
+	runs, faults, err := readRuns(x.options.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range unreadable {
+	for _, u := range faults {
 		if !u.complete {
 			x.observe(observe.Warning{Text: u.err.Error()})
 		}
@@ -216,6 +216,7 @@ func (x *execution) unfinished(digest string) (*past, error) {
 		if run.head.Action != actionApply || run.head.Plan.Digest != digest {
 			continue
 		}
+		x.doubted = slices.ContainsFunc(faults, func(u unreadable) bool { return u.id > run.head.RunID })
 		if run.outcome() == "complete" || undoing(runs, run.head.RunID) != nil {
 			return nil, nil
 		}
@@ -238,15 +239,15 @@ func readAll(
 	targets := slices.Sorted(maps.Keys(byTarget))
 	errs := make([]error, len(targets))
 	var mu sync.Mutex
-	var g errgroup.Group
+	var wg sync.WaitGroup
 	for i, target := range targets {
-		g.Go(func() error {
+		wg.Go(func() {
 			for _, key := range byTarget[target] {
 				_, noun := cut(key)
 				read, err := places[target].Read(ctx, kinds[noun])
 				if err != nil {
 					errs[i] = fmt.Errorf("%s: read %s: %w", target, noun, err)
-					return nil
+					return
 				}
 				if read == nil {
 					read = []change.Live{}
@@ -255,10 +256,9 @@ func readAll(
 				live[key] = read
 				mu.Unlock()
 			}
-			return nil
 		})
 	}
-	_ = g.Wait()
+	wg.Wait()
 	return live, errors.Join(errs...)
 }
 
@@ -383,23 +383,29 @@ func (x *execution) resume(
 			expected[s.key()] = r.Live
 		}
 	}
+	var moved []string
 	for i, c := range p.Changes {
 		s, t := x.steps[i], traces[c.ID]
 		key := s.key()
 		switch {
 		case t.done():
+			if x.doubted && !x.stands(c, t) {
+				moved = append(moved, key)
+			}
 			s.settled, touched[key] = true, true
 			s.outcome.Status, s.outcome.Note, s.outcome.DurationMS = t.end.Status, t.end.Note, t.end.DurationMS
 			s.after, s.outputs = t.end.After.live(), t.end.Outputs
 		default:
+			if t.removed {
+				s.prepare = x.forward(c, s.kind, t.begin.Before.live())
+			}
 			open[key]++
 			if t.uncertain() {
-				uncertain[key] = c
+				uncertain[key], s.doubtful = c, true
 			}
 		}
 	}
 
-	var moved []string
 	var settled []record
 	for _, key := range slices.Sorted(maps.Keys(expected)) {
 		_, noun := cut(key)
@@ -436,12 +442,32 @@ func (x *execution) resume(
 	return settled, staleness(moved)
 }
 
+// stands reports whether a change that a run wrote is still in effect.
+func (x *execution) stands(c change.Change, t trace) bool {
+	if t.begin == nil {
+		return true
+	}
+	s := x.find(c.ID)
+	_, missing := inEffect(s.kind, c, t.begin.Want, x.live[s.key()])
+	return missing == ""
+}
+
 // fits reports whether the remaining changes of a kind at a place find the state that the plan was
-// made from.
+// made from, or are in effect by now: one that could not be seen in time, or that others made.
 func (x *execution) fits(p change.Plan, traces map[string]trace, key string) bool {
 	for i, c := range p.Changes {
-		if c.Target+"/"+c.Kind == key && !traces[c.ID].done() && fits(c, x.steps[i].kind, x.live[key]) != "" {
-			return false
+		t, live := traces[c.ID], x.live[key]
+		if c.Target+"/"+c.Kind != key || t.done() || t.removed && byIdentity(live, c.Identity) == nil {
+			continue
+		}
+		want := c.After
+		if t.begin != nil {
+			want = t.begin.Want
+		}
+		if k := x.steps[i].kind; fits(c, k, live) != "" {
+			if _, missing := inEffect(k, c, want, live); missing != "" {
+				return false
+			}
 		}
 	}
 	return true
@@ -545,8 +571,8 @@ func candidate(k *change.Kind, c change.Change, want change.Properties, live []c
 	return nil
 }
 
-// forward prepares a change of the plan. removed is what a replacement, of which only the removal
-// was done, has removed.
+// forward prepares a change of the plan. removed is what a replacement has removed of which only
+// the removal was done. It is gone, unless others have made it again.
 func (x *execution) forward(
 	c change.Change, k *change.Kind, removed *change.Live,
 ) func([]change.Live) (prepared, error) {
@@ -567,18 +593,23 @@ func (x *execution) forward(
 			}
 			p.commands = append(p.commands, command)
 		}
-		p.removal = c.Action == change.Recreate
-		if removed != nil {
-			p.commands, p.removal, p.before = p.commands[1:], false, removed
-		}
 		if c.Action != change.Create {
 			p.object = byIdentity(live, c.Identity)
 		} else {
 			// An aspect of an object that a change before this one made may be half there.
 			p.object = candidate(k, c, p.want, live)
 		}
+		p.removal = c.Action == change.Recreate
+		half := removed != nil && p.object == nil
+		if half {
+			p.commands, p.removal, p.before = p.commands[1:], false, removed
+		}
 		if c.Action == change.Update && p.object != nil {
 			if err := p.merge(c, k); err != nil {
+				return p, err
+			}
+			// Others may have taken out since what would have stayed.
+			if err := x.options.emptying(k, c.Name, p.want); err != nil {
 				return p, err
 			}
 		}
@@ -588,7 +619,7 @@ func (x *execution) forward(
 			p.commands, p.object, p.note = nil, object, msg.Of("in effect already")
 			return p, nil
 		}
-		if removed == nil {
+		if !half {
 			if moved := fits(c, k, live); moved != "" && !p.merged {
 				return p, fmt.Errorf("%w: %s", ErrStale, moved)
 			}

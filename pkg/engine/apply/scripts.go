@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
@@ -89,9 +90,9 @@ func ReadScripted(path string) (Scripted, error) {
 	default:
 		wanted = digestOf(filepath.Join(filepath.Dir(path), PlanFile))
 	}
-	others, globErr := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+ScriptResultSuffix))
-	if globErr != nil {
-		return fault(path, globErr)
+	others, dirErr := filesIn(filepath.Dir(path), "", ScriptResultSuffix)
+	if dirErr != nil {
+		return fault(path, dirErr)
 	}
 	for _, file := range append(others, filepath.Join(filepath.Dir(path), ResultFile)) {
 		if file == path {
@@ -108,6 +109,8 @@ func ReadScripted(path string) (Scripted, error) {
 	if len(all) == 0 {
 		return fault(path, err)
 	}
+	// Whichever of the files is named, together they are the same.
+	sorting.Func(all, func(a, b resultFile) int { return strings.Compare(a.rank(), b.rank()) })
 	s := Scripted{Path: path, places: map[string]string{}, rows: map[string]scriptedRow{}}
 	sums := []byte{}
 	for _, one := range all {
@@ -137,7 +140,16 @@ type resultFile struct {
 	Plan       string                 `json:"plan"`
 	Places     map[string]string      `json:"places"`
 	Changes    map[string]scriptedRow `json:"changes"`
+	path       string
 	sum        [sha256.Size]byte
+}
+
+// rank sorts the result files of a folder: the one that scripts share comes first.
+func (f resultFile) rank() string {
+	if base(f.path) == ResultFile {
+		return ""
+	}
+	return f.path
 }
 
 func readResult(path string) (file resultFile, err error) {
@@ -165,14 +177,29 @@ func readResult(path string) (file resultFile, err error) {
 		return file, fmt.Errorf("it is a %q of version %q, not a ScriptResult of version hybridge/v1",
 			file.Kind, file.APIVersion)
 	}
-	file.sum = sha256.Sum256(data)
+	file.path, file.sum = path, sha256.Sum256(data)
 	return file, nil
+}
+
+// filesIn lists the files of a folder by the beginning and the end of their names, sorted. The name
+// of the folder is no pattern, as it would be for filepath.Glob.
+func filesIn(dir, begin, end string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, begin) && strings.HasSuffix(name, end) {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths, err
 }
 
 // planBeside finds the plan of a result file by its digest.
 func planBeside(path, digest string) (change.Plan, error) {
 	name, extension := strings.TrimSuffix(PlanFile, ".json"), ".json"
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), name+"*"+extension))
+	files, err := filesIn(filepath.Dir(path), name, extension)
 	if err != nil {
 		return change.Plan{}, err
 	}
@@ -329,6 +356,15 @@ func (r scriptedRow) outcome() Status {
 	return Pending
 }
 
+// at is when the script did it. A script that runs where the clock is wrong did it now at the
+// latest.
+func (r scriptedRow) at(now time.Time) time.Time {
+	if r.Time.IsZero() || r.Time.After(now) {
+		return now
+	}
+	return r.Time.UTC()
+}
+
 // TakeUp brings what the scripts of a plan did into the history as a run of apply: apply resumes
 // it, and Rollback undoes it. A result file that was taken up before adds what is new.
 func TakeUp(kinds map[string]*change.Kind, s Scripted, o Options) (Entry, error) {
@@ -402,7 +438,7 @@ func (p *past) took(digest string) bool {
 func (s Scripted) records(
 	kinds map[string]*change.Kind, known map[string]trace,
 ) (out []record, outcome string, err error) {
-	p := s.Plan
+	p, now := s.Plan, time.Now().UTC()
 	keep := map[change.Ref]bool{}
 	for _, c := range p.Changes {
 		for _, ref := range slices.Concat(change.Refs(c.After), change.Refs(c.Command.Parameters)) {
@@ -433,9 +469,9 @@ func (s Scripted) records(
 		if had.end != nil && had.end.Status == status && status != Failed {
 			continue
 		}
-		end := record{Record: eventEnd, Change: c.ID, Status: status}
+		end := record{Record: eventEnd, Change: c.ID, Status: status, Time: row.at(now)}
 		if row.Write != "" && (had.begin == nil || had.end != nil) {
-			begin := record{Record: eventBegin, Change: c.ID}
+			begin := record{Record: eventBegin, Change: c.ID, Time: end.Time}
 			if begin.Want, err = s.want(kinds, c); err != nil {
 				return nil, "", err
 			}
@@ -450,7 +486,10 @@ func (s Scripted) records(
 			end.Error = strings.TrimSpace(row.Script + ": " + row.Text)
 		}
 		for ref := range keep {
-			if v, known := s.value(kinds, ref); ref.Change == c.ID && known {
+			if ref.Change != c.ID {
+				continue
+			}
+			if v, known := s.value(kinds, ref); known {
 				if end.Outputs == nil {
 					end.Outputs = change.Properties{}
 				}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -373,8 +374,8 @@ func TestInPartIsSettledByRollback(t *testing.T) {
 	}
 }
 
-// What a script wrote without reading it back may or may not be there. An aspect of which nothing was
-// set before was not there.
+// What a script wrote without reading it back may or may not be there. An aspect of which nothing
+// was set before was not there.
 func TestScriptsWithoutImages(t *testing.T) {
 	p, state := newWorld().plan(t), t.TempDir()
 	bare := map[string]any{"identity": "101", "name": "new", "properties": map[string]any{"Key": "new"}}
@@ -400,13 +401,15 @@ func TestScriptsWithoutImages(t *testing.T) {
 	}
 }
 
-// FuzzReadScripted reads what scripts say that they did: their folder may be in the hands of others.
+// FuzzReadScripted reads what scripts say that they did: their folder may be in the hands of
+// others.
 func FuzzReadScripted(f *testing.F) {
 	w := newWorld()
 	p := w.plan(f)
 	data, err := json.Marshal(map[string]any{"apiVersion": "hybridge/v1", "kind": "ScriptResult", "plan": p.Digest,
 		"places": map[string]string{"online": "tenant"}, "changes": map[string]any{p.Changes[0].ID: map[string]any{
-			"script": "01.ps1", "status": "done", "write": "accepted", "before": map[string]any{"identity": "x", "name": "x",
+			"script": "01.ps1", "status": "done", "write": "accepted",
+			"before": map[string]any{"identity": "x", "name": "x",
 				"properties": map[string]any{"A": map[string]any{"value": []string{"a"}, "Count": 1}}}, "after": nil,
 			"time": "2026-11-26T10:00:00+01:00"}}})
 	if err != nil {
@@ -461,5 +464,68 @@ func TestNoteScriptsOfOthers(t *testing.T) {
 	}
 	if err := NoteScripts("", "/other"); err != nil { // with a snapshot
 		t.Error(err)
+	}
+}
+
+// The result files of a folder are one result, whichever of them is named: what was taken up by
+// one, and rolled back, is not taken up anew by the other.
+func TestResultFilesAreOneResult(t *testing.T) {
+	w := newWorld()
+	p := w.plan(t)
+	shared, rows := scriptedRun(t, w, p), map[string]map[string]any{}
+	const id = "online/Thing/delete"
+	dir := filepath.Join(t.TempDir(), "scripts [2026]") // no pattern
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rows[id] = shared[id]
+	delete(shared, id)
+	own := filepath.Join(dir, "02-x"+ScriptResultSuffix)
+	if err := os.Rename(resultOf(t, dir, p, rows), own); err != nil {
+		t.Fatal(err)
+	}
+	path, o := resultOf(t, dir, p, shared), Options{StateDir: t.TempDir(), Wait: soon}
+	run, err := takeUp(t, own, o.StateDir)
+	if err != nil || run.Outcome != "complete" {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	o.Identity = func(_ context.Context, place string) (string, error) {
+		return map[string]string{"online": "tenant"}[place], nil
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, run.RunID, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := takeUp(t, path, o.StateDir); err != nil || again.RunID != run.RunID {
+		t.Errorf("taken up anew: %+v, %v", again, err)
+	}
+}
+
+// What scripts did happened when they ran, not when their result file was taken up: who changed it
+// since then is asked from that time on.
+func TestScriptsDidItWhenTheyRan(t *testing.T) {
+	w, state := newWorld(), t.TempDir()
+	p := w.plan(t)
+	rows := scriptedRun(t, w, p)
+	ran := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
+	for _, row := range rows {
+		row["time"] = ran.In(time.FixedZone("", 3600)).Format(time.RFC3339)
+	}
+	rows["online/Thing/update"]["time"] = "2999-01-01T00:00:00+01:00"
+	if _, err := takeUp(t, resultOf(t, t.TempDir(), p, rows), state); err != nil {
+		t.Fatal(err)
+	}
+	left, err := LeftBehind(state)
+	if err != nil || len(left) < 4 {
+		t.Fatalf("%d, %v", len(left), err)
+	}
+	for _, l := range left {
+		if wrong := l.ID == "online/Thing/update"; l.At.Equal(ran) == wrong || l.At.After(time.Now()) {
+			t.Errorf("%s: %s", l.ID, l.At)
+		}
+	}
+	for _, c := range CarriedSince(state, ran.Add(time.Hour)) {
+		if c.Change.ID != "online/Thing/update" {
+			t.Errorf("%s was carried out at %s", c.Change.ID, c.At)
+		}
 	}
 }

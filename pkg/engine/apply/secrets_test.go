@@ -179,3 +179,31 @@ func TestHidden(t *testing.T) {
 		t.Error("within")
 	}
 }
+
+// A value that shows a secret is withheld from the journal. A rollback knows that it does not know
+// it, and does not write emptiness in its place.
+func TestWithheldValueIsNotSetBackToNothing(t *testing.T) {
+	s := &safe{memory: &memory{name: "online", live: map[string][]change.Live{"Vault": {{Identity: "1", Name: "a",
+		Properties: change.Properties{"Key": "a", "URL": "https://old/?" + password, "Id": "old"}}}}}}
+	places, kinds := map[string]change.Place{"online": s}, map[string]*change.Kind{"Vault": vault}
+	wanted := vaults("a", "https://new/")
+	wanted.Properties["Id"] = "new"
+	p, err := change.Make(t.Context(), places, []change.Resource{wanted}, change.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{StateDir: t.TempDir(), Wait: soon,
+		Secret: func(context.Context, secret.Ref, string) (secret.Value, error) {
+			return secret.NewValue(password), nil
+		}}
+	if _, err := Run(t.Context(), places, kinds, p, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Rollback(t.Context(), places, kinds, "", o, nil)
+	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "what URL was before is not known") {
+		t.Errorf("got %v", err)
+	}
+	if got := s.live["Vault"][0].Properties; got["URL"] != "https://new/" || got["Id"] != "old" {
+		t.Errorf("set back to %v", got)
+	}
+}

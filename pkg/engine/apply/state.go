@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -120,7 +121,7 @@ func writeNew(path string, data []byte) (err error) {
 	return d.Sync()
 }
 
-// nextID returns an id that sorts behind all others: the time, to the millisecond.
+// nextID returns an id that sorts behind those of all runs: the time, to the millisecond.
 func nextID(dir string) (string, error) {
 	ids, err := runIDs(dir)
 	if err != nil {
@@ -128,11 +129,15 @@ func nextID(dir string) (string, error) {
 	}
 	const layout = "20060102T150405.000Z"
 	now := time.Now().UTC()
-	if len(ids) > 0 {
-		last := ids[len(ids)-1]
-		if at, err := time.Parse(layout, last); err == nil && now.Format(layout) <= last {
+	for _, last := range slices.Backward(ids) {
+		at, err := time.Parse(layout, last)
+		if err != nil {
+			continue // no run: a copy of a journal
+		}
+		if now.Format(layout) <= last {
 			now = at.Add(time.Millisecond) // the clock went back, or two runs in one millisecond
 		}
+		break
 	}
 	return now.Format(layout), nil
 }

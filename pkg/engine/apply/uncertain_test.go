@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -206,5 +207,40 @@ func TestPreview(t *testing.T) {
 	if want := []string{"failed online/Thing/update", "pending onprem/contoso/Thing/app",
 		"pending online/Thing/new"}; !slices.Equal(left, want) {
 		t.Errorf("left %v", left)
+	}
+}
+
+// What became of a change stays the question until it is answered: nothing else of the kind is
+// written there in a run that cannot look, or that does not come to it.
+func TestDoubtOutlivesARunThatCannotLook(t *testing.T) {
+	no := errors.New("no")
+	for name, before := range map[string]func(*world) error{
+		"cannot look": func(w *world) error {
+			w.online.refuse = map[string]error{"Get-Thing": no}
+			return nil
+		},
+		"does not come to it": func(*world) error { return no },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, dir := newWorld(), t.TempDir()
+				p := w.plan(t)
+				lost(t, w, dir, p, 1<<30)
+				first := true
+				report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo,
+					Proceed: func(context.Context) error {
+						if first {
+							first = false
+							return before(w)
+						}
+						w.online.refuse = nil
+						return nil
+					}}, nil)
+				if err == nil || statuses(report)["online/Thing/delete"] != Pending ||
+					slices.Contains(w.online.ran, "Remove-Thing delete") {
+					t.Errorf("%v: %v; ran %v", err, statuses(report), w.online.ran)
+				}
+			})
+		})
 	}
 }

@@ -465,6 +465,9 @@ func (m *maker) compare(r *Resource) (decision, error) {
 	}
 	if len(matches) == 1 {
 		d.live = &readings[matches[0]]
+	} else if l, name := unrecognizable(r.Kind, readings); l != nil && r.Was == nil {
+		return d, fmt.Errorf("property %s of %q, which may be this one, %w: %s", name, l.Name, ErrUnreadable,
+			l.Properties[name].(Unreadable).Reason)
 	}
 
 	c := &Change{ID: r.ID(), Target: r.Target, Kind: r.Kind.Noun, Name: r.Name, Reason: r.Reason, Risk: r.Kind.Risk}
@@ -510,6 +513,18 @@ func (m *maker) compare(r *Resource) (decision, error) {
 	return d, nil
 }
 
+// unrecognizable finds a live resource of which a Key property cannot be read.
+func unrecognizable(k *Kind, live []Live) (l *Live, property string) {
+	for i := range live {
+		for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+			if _, unreadable := live[i].Properties[name].(Unreadable); unreadable && k.Properties[name].Write == Key {
+				return &live[i], name
+			}
+		}
+	}
+	return nil, ""
+}
+
 // changedSince reports whether a resource that a run made has been changed by others, and says so.
 // Such a resource stays.
 func (m *maker) changedSince(r *Resource, live *Live) bool {
@@ -532,7 +547,12 @@ func (c *Change) replace(k *Kind, want Properties, live *Live) (err error) {
 		return err
 	}
 	c.After = Properties{}
-	for name := range k.Properties {
+	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+		u, unreadable := live.Properties[name].(Unreadable)
+		if _, wanted := want[name]; unreadable && !wanted && !k.Properties[name].Derived {
+			return fmt.Errorf("property %s of %q %w, and would not come back: %s", name, live.Name, ErrUnreadable,
+				u.Reason)
+		}
 		if value, present := c.Before[name]; present && value != nil {
 			c.After[name] = value
 		}
@@ -680,6 +700,9 @@ func (r *Resource) remove(live *Live, before, after Properties) (map[string][]st
 	var out map[string][]string
 	for _, name := range slices.Sorted(maps.Keys(r.Without)) {
 		p := r.Kind.Properties[name]
+		if u, unreadable := live.Properties[name].(Unreadable); unreadable {
+			return nil, fmt.Errorf("property %s of %q %w: %s", name, live.Name, ErrUnreadable, u.Reason)
+		}
 		value, err := normal(live.Properties[name])
 		if err != nil {
 			return nil, fmt.Errorf("property %s: %w", name, err)

@@ -50,7 +50,8 @@ func TestExtendedStays(t *testing.T) {
 	}
 }
 
-// A value that is taken over from another change, and refers to a third one, needs the third one too.
+// A value that is taken over from another change, and refers to a third one, needs the third one
+// too.
 func TestReferenceThroughAnother(t *testing.T) {
 	app := func(key string, p Properties) Resource {
 		p["Key"] = key
@@ -58,7 +59,8 @@ func TestReferenceThroughAnother(t *testing.T) {
 	}
 	s := &shelf{live: map[string][]Live{"Application": {{Identity: "1", Name: "b", Properties: Properties{"Key": "b",
 		"Title": "old"}}}}}
-	p := plan(t, map[string]Place{"entra": s}, Options{}, app("a", Properties{"Title": Ref{"entra/Application/b", "Title"}}),
+	p := plan(t, map[string]Place{"entra": s}, Options{},
+		app("a", Properties{"Title": Ref{"entra/Application/b", "Title"}}),
 		app("b", Properties{"Title": Ref{"entra/Application/c", "AppID"}}), app("c", Properties{}))
 	for _, c := range p.Changes {
 		if c.ID == "entra/Application/a" && !slices.Contains(c.Needs, "entra/Application/c") {
@@ -72,7 +74,8 @@ func TestNothingToTakeOut(t *testing.T) {
 	s := &shelf{live: map[string][]Live{"Relationship": {{Identity: "1", Name: "R", Properties: Properties{
 		"Domains": []string{"contoso.com"}}}}}}
 	p := plan(t, map[string]Place{"online": s}, Options{}, Resource{Kind: relationship, Target: "online", Key: "r",
-		Properties: Properties{"Domains": []string{"contoso.com"}}, Without: map[string][]string{"Domains": {"gone.com"}}})
+		Properties: Properties{"Domains": []string{"contoso.com"}},
+		Without:    map[string][]string{"Domains": {"gone.com"}}})
 	if len(p.Changes) > 0 {
 		t.Errorf("%+v", p.Changes)
 	}
@@ -106,5 +109,54 @@ func TestUnreadableDiffers(t *testing.T) {
 	is := &Live{Name: "App", Properties: Properties{"Key": "a", "Title": Unreadable{Reason: "no right"}}}
 	if application.Differing(was, is) == "" || application.Differing(is, was) != "" {
 		t.Errorf("%q, %q", application.Differing(was, is), application.Differing(is, was))
+	}
+}
+
+// A replacement removes an object and makes it anew. One with a property that cannot be read would
+// lose it: the object stays as it is.
+func TestUnreadablePropertyOfAReplacement(t *testing.T) {
+	kind := *override
+	kind.Properties = map[string]Property{"Name": {Write: Key}, "Value": {}, "Keep": {}, "Stamp": {Derived: true}}
+	hidden := Unreadable{Reason: "no right"}
+	for name, planned := range map[string]bool{"Keep": false, "Stamp": true} {
+		s := &shelf{live: map[string][]Live{kind.Noun: {{Identity: "1", Name: "o",
+			Properties: Properties{"Name": "o", "Value": "old", name: hidden}}}}}
+		p, err := Make(t.Context(), map[string]Place{"onprem": s}, []Resource{{Kind: &kind, Target: "onprem", Key: "o",
+			Name: "o", Properties: Properties{"Name": "o", "Value": "new"}}}, Options{})
+		if planned != (err == nil && len(p.Changes) == 1) || planned == errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %v, %+v", name, err, p.Changes)
+		}
+	}
+}
+
+// A resource whose key cannot be read may be the one that is wanted: it is not made beside it.
+func TestUnreadableKey(t *testing.T) {
+	s := &shelf{live: map[string][]Live{"Application": {{Identity: "1", Name: "App", Properties: Properties{
+		"Key": Unreadable{Reason: "no right"}}}}}}
+	for _, absent := range []bool{false, true} {
+		p, err := Make(t.Context(), map[string]Place{"entra": s}, []Resource{{Kind: application, Target: "entra",
+			Key: "hybrid", Name: "App", Properties: Properties{"Key": "hybrid"}, Absent: absent}}, Options{})
+		if !errors.Is(err, ErrUnreadable) || len(p.Changes) > 0 {
+			t.Errorf("absent %v: %v, %+v", absent, err, p.Changes)
+		}
+	}
+	s.live["Application"] = append(s.live["Application"], Live{Identity: "2", Name: "App",
+		Properties: Properties{"Key": "hybrid"}})
+	if p := plan(t, map[string]Place{"entra": s}, Options{}, Resource{Kind: application, Target: "entra",
+		Key: "hybrid", Name: "App", Properties: Properties{"Key": "hybrid"}}); len(p.Changes) > 0 {
+		t.Errorf("%+v", p.Changes)
+	}
+}
+
+// A list that cannot be read may have what is to be taken out of it.
+func TestUnreadableListToTakeOutOf(t *testing.T) {
+	s := &shelf{live: map[string][]Live{"Application": {{Identity: "1", Name: "App", Properties: Properties{
+		"Key": "hybrid", "Domains": Unreadable{Reason: "no right"}}}}}}
+	kind := *application
+	kind.Properties = map[string]Property{"Key": {Write: Key}, "Domains": {Compare: sameSet, Write: Merge}}
+	_, err := Make(t.Context(), map[string]Place{"entra": s}, []Resource{{Kind: &kind, Target: "entra", Key: "hybrid",
+		Properties: Properties{"Key": "hybrid"}, Without: map[string][]string{"Domains": {"gone.com"}}}}, Options{})
+	if !errors.Is(err, ErrUnreadable) {
+		t.Error(err)
 	}
 }

@@ -29,6 +29,10 @@ func (d *Deployment) Drift(ctx context.Context, obs observe.Observer) (apply.Dri
 	if err != nil {
 		return out, err
 	}
+	if _, err := apply.History(d.options.StateDir); err != nil { // what these runs left is not known
+		out.Unknown = append(out.Unknown, apply.DriftUnknown{Place: "the state directory", Kind: "Journal",
+			Reason: msg.Plain(err.Error()), Err: err})
+	}
 	foreign := d.foreign(ctx, facts)
 	places := d.readers(facts)
 	kinds := Kinds()

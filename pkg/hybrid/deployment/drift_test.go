@@ -2,10 +2,13 @@ package deployment
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
@@ -54,8 +57,9 @@ func TestDrift(t *testing.T) {
 		session *guarded
 		command exchange.Command
 	}{
-		{onprem, exchange.Command{Name: "Set-SendConnector", Parameters: map[string]any{"Identity": named("SendConnector"),
-			"TlsDomain": "elsewhere.example"}}},
+		{onprem, exchange.Command{Name: "Set-SendConnector",
+			Parameters: map[string]any{"Identity": named("SendConnector"),
+				"TlsDomain": "elsewhere.example"}}},
 		{online, exchange.Command{Name: "Set-InboundConnector", Parameters: map[string]any{
 			"Identity": named("InboundConnector"), "Enabled": false}}},
 		{online, exchange.Command{Name: "Remove-OnPremisesOrganization", Parameters: map[string]any{
@@ -74,7 +78,8 @@ func TestDrift(t *testing.T) {
 		t.Fatalf("%+v", found)
 	}
 	send := got["SendConnector"]
-	if len(send.Properties) != 1 || send.Properties[0].Name != "TlsDomain" || send.Properties[0].Now != "elsewhere.example" ||
+	if len(send.Properties) != 1 || send.Properties[0].Name != "TlsDomain" ||
+		send.Properties[0].Now != "elsewhere.example" ||
 		len(send.By) != 1 || send.By[0].Cmdlet != "Set-SendConnector" || send.By[0].Who == "" || send.RunID == "" {
 		t.Errorf("%+v", send)
 	}
@@ -106,5 +111,29 @@ func TestDrift(t *testing.T) {
 	unread := drift()
 	if len(unread.Objects) != 2 || len(unread.Unknown) != 1 || unread.Unknown[0].Kind != "SendConnector" {
 		t.Errorf("%+v", unread)
+	}
+}
+
+// What a run left whose journal cannot be read is not known: nothing changed is not said of it, and a
+// plan says that it removes nothing of it.
+func TestDriftBesideAnUnreadableJournal(t *testing.T) {
+	state := t.TempDir()
+	runs := filepath.Join(state, "runs")
+	if err := os.Mkdir(runs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(runs, "20260101T000000.000Z.jsonl"), []byte("garbage\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(answers.Answers{}, Options{StateDir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.unwanted(t.Context(), d.facts(), nil, nil); err != nil || len(d.unheard) != 1 {
+		t.Errorf("%v; a plan warns of %d journals", err, len(d.unheard))
+	}
+	if found, err := d.Drift(t.Context(), &events{}); err != nil || len(found.Unknown) != 1 ||
+		!errors.Is(found.Unknown[0].Err, apply.ErrJournal) {
+		t.Errorf("%+v, %v", found, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,9 +27,21 @@ func (d *Deployment) markers(ctx context.Context, o TestOptions, diaries map[str
 	m *freebusy.Markers, done func(), err error) {
 	write, nothing := o.Marker, func() {}
 	dir := filepath.Join(d.options.StateDir, "markers")
-	left, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil || d.options.StateDir == "" || d.answers.ValidateOnly || !write && len(left) == 0 {
-		return nil, nothing, err
+	if d.options.StateDir == "" || d.answers.ValidateOnly {
+		return nil, nothing, nil
+	}
+	entries, err := os.ReadDir(dir) // the directory's name is no pattern: no Glob
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nothing, fmt.Errorf("%w: %w", apply.ErrState, err)
+	}
+	var left []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".json" {
+			left = append(left, filepath.Join(dir, e.Name()))
+		}
+	}
+	if !write && len(left) == 0 {
+		return nil, nothing, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nothing, fmt.Errorf("%w: %w", apply.ErrState, err)
@@ -76,6 +89,9 @@ func (d *Deployment) sweep(ctx context.Context, file string, diaries map[string]
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // the run that wrote it has ended since
+	}
 	var m freebusy.Marker
 	if err == nil {
 		err = json.Unmarshal(data, &m)

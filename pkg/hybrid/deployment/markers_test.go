@@ -264,3 +264,27 @@ func TestMarkerInTenant(t *testing.T) {
 		t.Errorf("files %v", files)
 	}
 }
+
+// What stands in the name of the state directory is no pattern: markers are found there. One whose
+// run has ended since is none of theirs.
+func TestMarkersOfAnyStateDirectory(t *testing.T) {
+	d := &Deployment{options: Options{StateDir: filepath.Join(t.TempDir(), "state [2026]")}}
+	dir := filepath.Join(d.options.StateDir, "markers")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "m1.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, done, err := d.markers(t.Context(), TestOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+	if len(d.unheard) != 1 {
+		t.Errorf("%d warnings of a marker that is left", len(d.unheard))
+	}
+	if d.sweep(t.Context(), filepath.Join(dir, "gone.json"), nil); len(d.unheard) != 1 {
+		t.Errorf("%v", d.unheard)
+	}
+}

@@ -20,6 +20,11 @@ func (d *Deployment) unwanted(
 	if err != nil {
 		return nil, err
 	}
+	if !d.tape.Replays() && d.options.StateDir != "" {
+		if _, err := apply.History(d.options.StateDir); err != nil {
+			d.warn("what these runs made is not known, so the plan leaves it where it is: " + err.Error())
+		}
+	}
 	foreign := d.foreign(ctx, facts)
 	made = slices.DeleteFunc(made, func(c apply.Creation) bool { return foreign(c.Target, c.Places) })
 	return desired.Unwanted(facts, resources, left, made), nil
