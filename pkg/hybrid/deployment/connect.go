@@ -248,6 +248,7 @@ func (d *Deployment) connect() {
 // renew forgets the failures of the last verb: the person may have fixed the cause. After a refused
 // sign-in, it asks for typed secrets again.
 func (d *Deployment) renew() {
+	d.forgetRefused()
 	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online),
 		d.workMail.renew()}
 	if t, ok := d.tenant.tokens.opened(); ok && t.refused != nil {
@@ -267,6 +268,33 @@ func (d *Deployment) renew() {
 				delete(d.secrets, key)
 			}
 		}
+	}
+}
+
+// forgetRefused forgets the person's sign-in that the tenant has refused: the next deployment asks
+// again, and another person may sign in.
+func (d *Deployment) forgetRefused() {
+	var refused error
+	if t, ok := d.tenant.tokens.opened(); ok {
+		select {
+		case <-t.turn:
+			refused = t.refused
+			t.turn <- struct{}{}
+		default: // it is in use
+		}
+	}
+	if g, ok := d.tenant.online.opened(); ok && refused == nil {
+		select {
+		case <-g.turn:
+			if errors.Is(g.refused, link.ErrAccess) {
+				refused = g.refused
+			}
+			g.turn <- struct{}{}
+		default:
+		}
+	}
+	if refused != nil && !errors.Is(refused, link.ErrUnreachable) {
+		d.options.SignIns.forget()
 	}
 }
 
@@ -348,8 +376,11 @@ func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	}
-	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login,
-		Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
+	identity, err := d.options.SignIns.get(signedInWith(*online, d.cloud, d.answers.Network), c.Kind,
+		func() (*entra.Identity, error) {
+			return entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login,
+				Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
+		})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -569,6 +600,7 @@ const closeTime = 10 * time.Second
 func (d *Deployment) disconnect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
+	d.forgetRefused()
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
