@@ -27,9 +27,8 @@ type historyScreen struct {
 func (*historyScreen) about() about {
 	return about{
 		step: "History", does: "Lists what was applied and undone. Undoing shows first what it does.",
-		help: "complete: all changes are made. partial: some failed. unfinished: the run was cut off; the next plan " +
-			"has " +
-			"the rest. A rollback leaves an object that has changed since as it is, and says so.",
+		help: "complete: all changes are made. partial: some failed. cancelled: the run was stopped. unfinished: it " +
+			"was cut off. The next plan has the rest. A rollback leaves an object that has changed since as it is, and says so.",
 	}
 }
 

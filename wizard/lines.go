@@ -540,12 +540,12 @@ type entry struct {
 
 // The entries of the menu that lead from one to the next.
 const (
-	toCheck    = "check the prerequisites"
-	toPlan     = "plan"
-	toApply    = "apply the plan"
-	toTest     = "free/busy"
-	toFindings = "look at the findings"
-	toLeave    = "leave"
+	toCheck   = "check the prerequisites"
+	toPlan    = "plan"
+	toApply   = "apply the plan"
+	toTest    = "free/busy"
+	toResults = "look at the results"
+	toLeave   = "leave"
 )
 
 // menu offers the stages, the next one preset. An entry keeps its number.
@@ -562,7 +562,7 @@ func (l *lines) menu() error {
 		l.tell("%s: %s", row[0], row[1])
 	}
 	entries := []entry{{toCheck, l.check}, {toPlan, l.plan}, {toApply, l.apply}, {toTest, l.test},
-		{toFindings, l.findings}, {"save the plan, or write it as scripts", l.keep},
+		{toResults, l.results}, {"save the plan, or write it as scripts", l.keep},
 		{"change an answer", func() (string, error) { return toCheck, l.edit() }},
 		{"test an access", l.access},
 		{"look for answers", func() (string, error) {

@@ -3,6 +3,7 @@ package wizard
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,8 +17,11 @@ func (l *lines) plan() (next string, err error) {
 	*s = planScreen{}
 	v, err := l.stage(s)
 	p := result[change.Plan](v)
-	if err != nil || p == nil {
-		return toPlan, l.failed(err)
+	switch {
+	case err != nil && l.outcome.Check != nil: // they say what comes first
+		return toResults, l.failed(err)
+	case err != nil || p == nil:
+		return toCheck, l.failed(err)
 	}
 	l.outcome.Plan, l.spent = p, false
 	if len(p.Changes) <= unfolded {
@@ -110,7 +114,10 @@ func (l *lines) apply() (next string, err error) {
 	l.tell("Apply this plan? %s", l.planned(p.Summary))
 	if objections := s.objections(); len(objections) > 0 {
 		l.tell("%s", l.objected(len(objections)))
-		l.tellFindings(objections, 0, len(objections), false)
+		l.tellResults(objections, 0, len(objections), false)
+	}
+	for _, text := range l.weighed(p, l.width) {
+		l.wrapped(text)
 	}
 	if severe(p) {
 		name, err := l.ask(l.words("Something is removed. Type the organization's name, %s, to go on:",
@@ -133,7 +140,7 @@ func (l *lines) apply() (next string, err error) {
 	v, err = l.stage(a)
 	a.end(l.model, v, err)
 	if a.report != nil {
-		l.document(*a.report)
+		l.applied(*a.report, errors.Is(err, apply.ErrStopped))
 	}
 	switch {
 	case errors.Is(err, apply.ErrStopped):
@@ -143,6 +150,17 @@ func (l *lines) apply() (next string, err error) {
 		return toPlan, l.failed(err)
 	}
 	return toTest, nil
+}
+
+// applied reads what became of the changes. Of many, those that are made were read as they were
+// made, and those that a stop left out are in the next plan.
+func (l *lines) applied(r apply.Report, stopped bool) {
+	if len(r.Changes) > unfolded {
+		r.Changes = slices.DeleteFunc(slices.Clone(r.Changes), func(o apply.Outcome) bool {
+			return o.Status == apply.Done || o.Status == apply.Skipped || stopped && o.Status == apply.Pending
+		})
+	}
+	l.document(r)
 }
 
 // steer takes a line that was typed while changes are made.

@@ -17,8 +17,9 @@ import (
 // read, then how many there are. All have a number, by which a person reads, repeats and
 // acknowledges them.
 const (
-	firstFindings = 10 // that are read after the checks
-	pageFindings  = 20 // that are read until the person wants more
+	firstResults = 10 // that are read after the checks
+	pageResults  = 20 // that are read until the person wants more
+	linesResult  = 20 // of 80 columns that are read of one
 )
 
 func (l *lines) check() (next string, err error) {
@@ -31,15 +32,15 @@ func (l *lines) check() (next string, err error) {
 		return toCheck, l.failed(err)
 	}
 	results := l.outcome.Check.WorstFirst()
-	n := l.tellFindings(results, 0, min(firstFindings, urgent(results)), false)
+	n := l.tellResults(results, 0, min(firstResults, urgent(results)), false)
 	l.counted()
 	if err != nil {
 		return toCheck, l.failed(err)
 	}
 	if more := urgent(results) - n; more > 0 {
-		l.tell("%s", l.count(more, "%d finding more is not read here: look at the findings, in the menu.",
-			"%d findings more are not read here: look at the findings, in the menu."))
-		return toFindings, nil
+		l.tell("%s", l.count(more, "%d more problem is not read here; look at the results.",
+			"%d more problems are not read here; look at the results."))
+		return toResults, nil
 	}
 	return toPlan, nil
 }
@@ -62,9 +63,9 @@ func (l *lines) counted() {
 	l.document(whole)
 }
 
-// tellFindings reads the results from one number to before another. It returns the latter. Only
+// tellResults reads the results from one number to before another. It returns the latter. Only
 // whole leaves no lines out.
-func (l *lines) tellFindings(results []check.Result, from, to int, whole bool) int {
+func (l *lines) tellResults(results []check.Result, from, to int, whole bool) int {
 	hinted := map[string]bool{}
 	for i, r := range results[from:to] {
 		block := r.Block()
@@ -74,9 +75,17 @@ func (l *lines) tellFindings(results []check.Result, from, to int, whole bool) i
 				block.Details = append(block.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
 			}
 		}
+		var passed []string // a block cuts what a check that passed saw
+		if r.Status == check.StatusPass {
+			passed = l.text(l.width-8, clean(l.in(r.Summary)))
+			block.Summary = msg.Text{}
+		}
 		texts := l.blocks(l.width, block)
+		for _, text := range passed {
+			texts = append(texts, "        "+text)
+		}
 		texts[0] = fmt.Sprintf("%d. %s", from+i+1, strings.TrimLeft(texts[0], " "))
-		room := most * max(minWidth, l.width) / l.width // as much text as on a screen
+		room := linesResult * max(minWidth, l.width) / l.width
 		if n := len(texts); n > room && !whole {
 			texts = append(texts[:room-1:room-1], "        "+l.words("(%d lines more)", n-room+1))
 		}
@@ -87,17 +96,24 @@ func (l *lines) tellFindings(results []check.Result, from, to int, whole bool) i
 	return to
 }
 
-// findings lets a person read the results of the checks, check one again, and acknowledge one.
-func (l *lines) findings() (next string, err error) {
-	for {
+// results lets a person read the results of the checks, check one again, and acknowledge one.
+func (l *lines) results() (next string, err error) {
+	options := []string{"read the problems", "read all results", "search", "read one with all details",
+		"check one again", "acknowledge one", "back"}
+	for first := true; ; first = false {
 		if l.outcome.Check == nil {
 			l.tell("The prerequisites are not checked yet.")
 			return toCheck, nil
 		}
 		results := l.outcome.Check.WorstFirst()
-		l.counted()
-		n, err := l.choose([]string{"read what asks for an act", "read all results", "search", "read one with all details",
-			"check one again", "acknowledge one", "back"}, 6)
+		if first {
+			l.counted()
+			l.offer(options)
+		} else {
+			l.say("")
+			l.tell("What next? Enter: %s. ? reads all choices.", l.term("back"))
+		}
+		n, err := l.chosen(options, len(options)-1)
 		if err != nil {
 			return "", err
 		}
@@ -108,29 +124,27 @@ func (l *lines) findings() (next string, err error) {
 			err = l.readPages(results, len(results))
 		case 2:
 			err = l.search(results)
-		case 6:
-			return toPlan, nil
-		default:
+		case 3, 4, 5:
 			var at int
-			if at, err = l.number(len(results)); err != nil || at < 0 {
-				break
+			if at, err = l.number(len(results)); err == nil && at >= 0 {
+				err = []func([]check.Result, int) error{l.readOne, l.checkAgain, l.acknowledge}[n-3](results, at)
 			}
-			switch r := results[at]; n {
-			case 3:
-				l.tellFindings(results, at, at+1, true)
-				if reads := find[*checkScreen](l.model).asked(r.ID); len(reads) > 0 {
-					l.tell("%s: %s", l.words("reads"), strings.Join(reads, "; "))
-				}
-			case 4:
-				err = l.checkAgain(r)
-			default:
-				err = l.acknowledge(r)
-			}
+		default:
+			return toPlan, nil
 		}
 		if err != nil {
 			return "", err
 		}
 	}
+}
+
+// readOne reads a result with all its details, and what its check reads.
+func (l *lines) readOne(results []check.Result, at int) error {
+	l.tellResults(results, at, at+1, true)
+	if reads := find[*checkScreen](l.model).asked(results[at].ID); len(reads) > 0 {
+		l.tell("%s: %s", l.words("reads"), strings.Join(reads, "; "))
+	}
+	return nil
 }
 
 // number asks for one of n things; -1 for none.
@@ -159,7 +173,7 @@ func (l *lines) readPages(results []check.Result, n int) error {
 				return err
 			}
 		}
-		from = l.tellFindings(results, from, min(from+pageFindings, n), false)
+		from = l.tellResults(results, from, min(from+pageResults, n), false)
 	}
 	return nil
 }
@@ -175,39 +189,41 @@ func (l *lines) search(results []check.Result) error {
 		if !strings.Contains(strings.ToLower(strings.Join(l.blocks(l.width, r.Block()), " ")), strings.ToLower(text)) {
 			continue
 		}
-		if found > 0 && found%pageFindings == 0 {
+		if found > 0 && found%pageResults == 0 {
 			more, err := l.agree(l.words("Go on?"), true)
 			if err != nil || !more {
 				return err
 			}
 		}
 		found++
-		l.tellFindings(results, i, i+1, false)
+		l.tellResults(results, i, i+1, false)
 	}
 	l.tell("%s", l.count(found, "%d result found.", "%d results found."))
 	return nil
 }
 
 // checkAgain runs one check again, wherever it looks.
-func (l *lines) checkAgain(r check.Result) error {
-	s := find[*checkScreen](l.model)
-	s.anew = r.ID
-	v, err := l.under(l.words("Checking %s again.", string(r.ID)), s)
+func (l *lines) checkAgain(before []check.Result, at int) error {
+	s, id := find[*checkScreen](l.model), before[at].ID
+	s.anew = id
+	v, err := l.under(l.words("Checking %s again.", string(id)), s)
 	s.end(l.model, v, err)
 	if err != nil {
 		return l.failed(err)
 	}
 	results := l.outcome.Check.WorstFirst()
 	for i := range results {
-		if results[i].ID == r.ID {
-			l.tellFindings(results, i, i+1, false)
+		if results[i].ID == id {
+			l.tellResults(results, i, i+1, false)
 		}
 	}
+	l.counted()
 	return nil
 }
 
 // acknowledge asks why a finding is accepted, who answers for it, and until when, and checks again.
-func (l *lines) acknowledge(r check.Result) error {
+func (l *lines) acknowledge(results []check.Result, at int) error {
+	r := results[at]
 	if r.Status != check.StatusFail && r.Status != check.StatusWarn {
 		l.tell("Only a failed check or a warning can be acknowledged.")
 		return nil

@@ -274,7 +274,7 @@ func TestLinesCutFindings(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	first, rest, _ := strings.Cut(out, "What next? Enter")
-	for _, want := range []string{"1. FAIL  directory.upn-matches-primary", "10. WARN", "4 findings more are not read here",
+	for _, want := range []string{"1. FAIL  directory.upn-matches-primary", "10. WARN", "4 more problems are not read here",
 		"31 passed, 11 with a warning"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("the checks never said %q:\n%s", want, first)
@@ -301,7 +301,7 @@ func TestLinesCheckOneAgain(t *testing.T) {
 	engine := newFake()
 	on := newTypist(t.Context().Done(), "1", "5", "5", "1", "7", leaves)
 	on.sees = func(out string) {
-		if strings.Contains(out, "look at the findings") && strings.Contains(out, "check one again") {
+		if strings.Contains(out, "look at the results") && strings.Contains(out, "check one again") {
 			engine.checks[1].Status, engine.checks[1].Summary = check.StatusPass, msg.Plain("all names are alike")
 		}
 	}
@@ -310,7 +310,7 @@ func TestLinesCheckOneAgain(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	_, again, _ := strings.Cut(out, "Checking directory.upn-matches-primary again.")
-	for _, want := range []string{"PASS  directory.upn-matches-primary  fabrikam  all names are alike", "2 passed"} {
+	for _, want := range []string{"PASS  directory.upn-matches-primary  fabrikam\n        all names are alike\n", "2 passed"} {
 		if !strings.Contains(again, want) {
 			t.Errorf("never said %q:\n%s", want, again)
 		}
@@ -420,14 +420,24 @@ func TestLinesLongPlan(t *testing.T) {
 		c.ID = fmt.Sprintf("onprem/contoso/IntraOrganizationConnector/%d", i)
 		engine.plan.Changes = append(engine.plan.Changes, c)
 	}
-	out, _ := typedLines(t, 80, valid, engine, "2", "n", "", "2", "y", "", "6", "1", leaves)
+	for _, c := range engine.plan.Changes[2:] {
+		engine.apply = append(engine.apply, apply.Outcome{ID: c.ID, Action: c.Action, Status: apply.Done})
+	}
+	out, _ := typedLines(t, 80, valid, engine, "2", "n", "", "2", "y", "", "6", "1", "3", "y", leaves)
 	before, after, _ := strings.Cut(out, "[y/N] y")
 	if strings.Contains(before, "DiscoveryEndpoint") || !strings.Contains(before, "22. create") ||
-		!strings.Contains(after, "DiscoveryEndpoint") || !strings.Contains(after, "The plan is saved: hybridge apply plan.json") {
+		!strings.Contains(after, "DiscoveryEndpoint") || !strings.Contains(after, "The plan is saved: hybridge apply plan.json -f answers.yaml") {
 		t.Errorf("%s", out)
 	}
 	if _, err := os.Stat("plan.json"); err != nil {
 		t.Error(err)
+	}
+	// What is risky is read before a person agrees. Of the changes that were made, the failed are read.
+	_, confirm, _ := strings.Cut(after, "Apply this plan?")
+	if !strings.Contains(confirm, "risk  IntraOrganizationConnector: an enabled") ||
+		strings.Contains(confirm, "DONE") || !strings.Contains(confirm, "FAIL  update") ||
+		!strings.Contains(confirm, "Run r1: 21 done, 1 failed") {
+		t.Errorf("%s", confirm)
 	}
 }
 
