@@ -642,7 +642,6 @@ func (l *lines) under(heading string, s screen) (any, error) {
 		return nil, errors.New("nothing to run")
 	}
 	number := l.run.number
-	defer func() { l.run = nil }()
 	context.AfterFunc(ctx, l.run.cancel)
 	run := l.run
 	progress := report.NewProgress(lockedWriter{l}, report.Style{ASCII: l.options.ASCII, Language: l.options.Language})
@@ -655,7 +654,7 @@ func (l *lines) under(heading string, s screen) (any, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return l.ending(number)
 		case got := <-typed:
 			if l.coming = nil; got.err != nil { // the next question says so
 				ended := make(chan typedLine, 1)
@@ -686,15 +685,37 @@ func (l *lines) under(heading string, s screen) (any, error) {
 			case finished:
 				progress.Settle()
 				run.cancel()
-				l.engine, l.opened = msg.engine, msg.opened
+				l.run, l.engine, l.opened = nil, msg.engine, msg.opened
 				if err := l.decide(msg.saved); err != nil {
 					return nil, err
 				}
 				if msg.saved.stops() { // it was not begun
-					l.run = nil
 					return l.under(heading, s)
 				}
 				return msg.result, msg.err
+			}
+		}
+	}
+}
+
+// ending waits for the end of a run that was cut off, as long as a server may take for a call. A run
+// that does not end stays: close waits for it.
+func (l *lines) ending(number int) (any, error) {
+	if l.run.silent(l.model, l.options.now()) != "" {
+		l.parting = time.Second // what does not answer a call does not end a session either
+	}
+	l.say("")
+	l.tell("Ending the current call, then leaving.")
+	for limit := time.After(l.parting); ; {
+		select {
+		case <-limit:
+			return nil, l.ctx.Err()
+		case <-l.queue.wake:
+		}
+		for _, msg := range l.queue.take() {
+			if done, ok := msg.(finished); ok && done.run == number {
+				l.run, l.engine, l.opened = nil, done.engine, done.opened
+				return done.result, l.ctx.Err()
 			}
 		}
 	}

@@ -480,3 +480,67 @@ func TestLinesConflict(t *testing.T) {
 		t.Errorf("it was not checked:\n%s", out)
 	}
 }
+
+// Ctrl-C while changes are made: the current one is done, and what is left is said.
+func TestLinesInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("answers.yaml", []byte(valid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	engine := newFake()
+	begins := make(chan struct{})
+	engine.begins = begins
+	on := newTypist(t.Context().Done(), "2", "", "3", "y")
+	go func() {
+		for !strings.Contains(on.String(), "Each is written to the journal first") {
+			time.Sleep(time.Millisecond)
+		}
+		begins <- struct{}{}
+		cancel()
+		for !strings.Contains(on.String(), "Ending the current call") {
+			time.Sleep(time.Millisecond)
+		}
+		close(begins)
+	}()
+	err := RunLines(ctx, Options{In: on, Out: on, Open: func(_ context.Context, _ answers.Answers, p Person) (stage.Engine,
+		error) {
+		engine.person = p
+		return engine, nil
+	}}, 80)
+	out := on.String()
+	if !errors.Is(err, context.Canceled) || engine.closed != 1 {
+		t.Errorf("%v, closed %d times\n%s", err, engine.closed, out)
+	}
+	for _, want := range []string{"Run r1: 1 done, 1 failed", "not all changes are made; go on with: hybridge apply"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("never said %q:\n%s", want, out)
+		}
+	}
+}
+
+// A stage that does not end is left after a while, and not forgotten.
+func TestLinesInterruptedWithASilentServer(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("answers.yaml", []byte(valid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	engine := newFake()
+	engine.stuck, engine.deaf = stage.Apply, true
+	on := newTypist(t.Context().Done(), "2", "", "3", "y")
+	go func() {
+		for !strings.Contains(on.String(), "[2/2] apply") {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	o := Options{In: on, Out: on, Open: func(context.Context, answers.Answers, Person) (stage.Engine, error) {
+		return engine, nil
+	}}
+	l := &lines{model: newModel(ctx, o), ctx: ctx, width: 80, out: on}
+	l.parting = 50 * time.Millisecond
+	if err := l.walk(); !errors.Is(err, context.Canceled) || !l.unfinished() {
+		t.Errorf("%v, unfinished %t\n%s", err, l.unfinished(), on)
+	}
+}
