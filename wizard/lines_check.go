@@ -253,10 +253,12 @@ func (l *lines) acknowledge(results []check.Result, at int) error {
 // left offers to test the access of a page when its questions are answered. Where it does not work,
 // the questions are asked again, if the person wants that.
 func (l *lines) left(p answers.Page, changed bool) error {
-	if _, has := accessOf(p); !has || !find[*formScreen](l.model).given(l.model, p) {
+	f := find[*formScreen](l.model)
+	if _, has := accessOf(p); !has || !f.given(l.model, p) {
 		return nil
 	}
-	yes, err := l.agree(l.words("Test what is entered here?"), changed)
+	// What asks the person something is tested only if the person says so, as on the screens.
+	yes, err := l.agree(l.words("Test what is entered here?"), changed && !f.asks(l.model, p))
 	if err != nil || !yes {
 		return err
 	}

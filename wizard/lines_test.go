@@ -362,6 +362,16 @@ func TestLinesTestAccess(t *testing.T) {
 	}
 }
 
+// A test that asks the person something, such as a sign-in with a browser, is not what Enter does.
+func TestLinesTestAccessAsks(t *testing.T) {
+	engine := newFake()
+	out, _ := typedLines(t, 80, strings.Replace(valid, "tenant: contoso.onmicrosoft.com, ", "", 1), engine,
+		"contoso.onmicrosoft.com", "", leaves)
+	if !strings.Contains(out, "Test what is entered here? [y/N]") || len(engine.tried) > 0 {
+		t.Errorf("tried %v:\n%s", engine.tried, out)
+	}
+}
+
 // While changes are made, p pauses and goes on, and s stops. What else is typed then is for the next
 // question.
 func TestLinesPause(t *testing.T) {
