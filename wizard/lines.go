@@ -508,14 +508,46 @@ func (l *lines) edit() error {
 	for _, p := range pages {
 		titles = append(titles, l.title(p))
 	}
+	titles = append(titles, "add a forest", "remove a forest")
 	n, err := l.choose(titles, 0)
+	switch {
+	case err != nil:
+		return err
+	case n < len(pages):
+		err = l.page(pages[n])
+	case n == len(pages):
+		l.addForest()
+	default:
+		err = l.removeForest()
+	}
 	if err != nil {
 		return err
 	}
-	if err := l.page(pages[n]); err != nil {
+	return l.complete()
+}
+
+// removeForest removes a forest with all its answers, once the person says so.
+func (l *lines) removeForest() error {
+	if l.model.document.Len("forests") < 2 {
+		l.tell("One forest is needed.")
+		return nil
+	}
+	var names []string
+	for i := range l.model.document.Len("forests") {
+		names = append(names, l.words("forest %d", i+1)+" "+clean(l.model.document.Text(fmt.Sprintf("forests[%d].name", i))))
+	}
+	n, err := l.choose(append(names, "back"), len(names))
+	if err != nil || n == len(names) {
 		return err
 	}
-	return l.complete()
+	yes, err := l.agree(l.words("Remove %s with all its answers?", names[n]), false)
+	if err != nil || !yes {
+		return err
+	}
+	l.model.document.RemoveForest(n)
+	l.edits++
+	l.tell("Forest %d is removed from the answers.", n+1)
+	return nil
 }
 
 // page asks the questions of a page, and offers to test its access.

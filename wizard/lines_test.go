@@ -362,6 +362,20 @@ func TestLinesTestAccess(t *testing.T) {
 	}
 }
 
+// A forest is added, with the questions that it needs, and another one is removed after a question.
+func TestLinesForests(t *testing.T) {
+	out, err := typedLines(t, 80, valid, newFake(), "7", "16", "adatum", "adatum.example",
+		"autodiscover.adatum.example", "mail.adatum.example", "mail.adatum.example", "dc1.adatum.example", "n",
+		"ex1.adatum.example", "n", "7", "23", "1", "n", "7", "23", "1", "y", leaves)
+	if !errors.Is(err, ErrLeft) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	a, err := answers.Load(t.Context(), "answers.yaml")
+	if err != nil || len(a.Forests) != 2 || a.Forests[0].Name != "fabrikam" || a.Forests[1].Name != "adatum" {
+		t.Errorf("%v, %+v\n%s", err, a.Forests, out)
+	}
+}
+
 // A test that asks the person something, such as a sign-in with a browser, is not what Enter does.
 func TestLinesTestAccessAsks(t *testing.T) {
 	engine := newFake()
