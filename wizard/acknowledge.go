@@ -60,8 +60,8 @@ func (a *acknowledgePane) onward(m *model) tea.Cmd {
 	return tea.Batch(m.store(), find[*checkScreen](m).again(m))
 }
 
-// acknowledge writes into the answers that a finding is accepted. Answers that are not valid with it
-// stay as they were.
+// acknowledge writes into the answers that a finding is accepted. Answers that are not valid with
+// it stay as they were.
 func acknowledge(m *model, r check.Result, reason, owner, expires string) error {
 	before := m.document.Clone()
 	n := m.document.Len("checks")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A finding is acknowledged with its reason, owner and last day; the answers have it, and the checks
-// run again. What is not valid changes nothing.
+// A finding is acknowledged with its reason, owner and last day; the answers have it, and the
+// checks run again. What is not valid changes nothing.
 func TestAcknowledge(t *testing.T) {
 	engine := newFake()
 	b, _ := open[*checkScreen](t, given{engine: engine, result: engine.checked()})

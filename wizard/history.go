@@ -28,7 +28,8 @@ func (*historyScreen) about() about {
 	return about{
 		step: "History", does: "Lists what was applied and undone. Undoing shows first what it does.",
 		help: "complete: all changes are made. partial: some failed. cancelled: the run was stopped. unfinished: it " +
-			"was cut off. The next plan has the rest. A rollback leaves an object that has changed since as it is, and says so.",
+			"was cut off. The next plan has the rest. A rollback leaves an object that has changed since as it is, " +
+			"and says so.",
 	}
 }
 

@@ -534,7 +534,8 @@ func (l *lines) removeForest() error {
 	}
 	var names []string
 	for i := range l.model.document.Len("forests") {
-		names = append(names, l.words("forest %d", i+1)+" "+clean(l.model.document.Text(fmt.Sprintf("forests[%d].name", i))))
+		names = append(names, l.words("forest %d", i+1)+" "+
+			clean(l.model.document.Text(fmt.Sprintf("forests[%d].name", i))))
 	}
 	n, err := l.choose(append(names, "back"), len(names))
 	if err != nil || n == len(names) {
@@ -730,8 +731,8 @@ func (l *lines) under(heading string, s screen) (any, error) {
 	}
 }
 
-// ending waits for the end of a run that was cut off, as long as a server may take for a call. A run
-// that does not end stays: close waits for it.
+// ending waits for the end of a run that was cut off, as long as a server may take for a call. A
+// run that does not end stays: close waits for it.
 func (l *lines) ending(number int) (any, error) {
 	if l.run.silent(l.model, l.options.now()) != "" {
 		l.parting = time.Second // what does not answer a call does not end a session either

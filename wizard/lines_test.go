@@ -135,8 +135,8 @@ func linesOn(t *testing.T, on *typist, width int, file string, engine *fake, o O
 // leaves is the last entry of the menu.
 const leaves = "11"
 
-// The whole way in plain lines, in all widths: nothing is drawn twice, and no sentence is wider than
-// the terminal.
+// The whole way in plain lines, in all widths: nothing is drawn twice, and no sentence is wider
+// than the terminal.
 func TestLines(t *testing.T) {
 	for _, width := range []int{40, 80, 200} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
@@ -210,8 +210,8 @@ func TestLinesFromNothing(t *testing.T) {
 	}
 }
 
-// What is left out is not applied; a removal asks for the name; the end of the input is no error and
-// loses nothing.
+// What is left out is not applied; a removal asks for the name; the end of the input is no error
+// and loses nothing.
 func TestLinesRefuse(t *testing.T) {
 	engine := newFake()
 	engine.plan.Changes[1].Needs = []string{engine.plan.Changes[0].ID}
@@ -269,12 +269,14 @@ func wideFake() *fake {
 
 // Of many findings, the worst are read, then how many there are. The others are a choice away.
 func TestLinesCutFindings(t *testing.T) {
-	out, err := typedLines(t, 80, valid, wideFake(), "1", "5", "1", "7", "5", "2", "y", "n", "3", "number-3", "4", "1", "7", leaves)
+	out, err := typedLines(t, 80, valid, wideFake(), "1", "5", "1", "7", "5", "2", "y", "n", "3", "number-3", "4", "1",
+		"7", leaves)
 	if !errors.Is(err, ErrLeft) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	first, rest, _ := strings.Cut(out, "What next? Enter")
-	for _, want := range []string{"1. FAIL  directory.upn-matches-primary", "10. WARN", "4 more problems are not read here",
+	for _, want := range []string{"1. FAIL  directory.upn-matches-primary", "10. WARN",
+		"4 more problems are not read here",
 		"31 passed, 11 with a warning"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("the checks never said %q:\n%s", want, first)
@@ -310,7 +312,8 @@ func TestLinesCheckOneAgain(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	_, again, _ := strings.Cut(out, "Checking directory.upn-matches-primary again.")
-	for _, want := range []string{"PASS  directory.upn-matches-primary  fabrikam\n        all names are alike\n", "2 passed"} {
+	for _, want := range []string{"PASS  directory.upn-matches-primary  fabrikam\n        all names are alike\n",
+		"2 passed"} {
 		if !strings.Contains(again, want) {
 			t.Errorf("never said %q:\n%s", want, again)
 		}
@@ -329,7 +332,8 @@ func TestLinesAcknowledge(t *testing.T) {
 	if err != nil || len(a.Checks) != 1 || a.Checks[0].Reason != "Moves in March" || a.Checks[0].Owner != "Ada" {
 		t.Errorf("%v, %+v\n%s", err, a.Checks, out)
 	}
-	if n := strings.Count(out, "Reads every system"); n != 2 || !strings.Contains(out, "Only a failed check or a warning") {
+	if n := strings.Count(out, "Reads every system"); n != 2 ||
+		!strings.Contains(out, "Only a failed check or a warning") {
 		t.Errorf("checked %d times:\n%s", n, out)
 	}
 }
@@ -386,14 +390,15 @@ func TestLinesTestAccessAsks(t *testing.T) {
 	}
 }
 
-// While changes are made, p pauses and goes on, and s stops. What else is typed then is for the next
-// question.
+// While changes are made, p pauses and goes on, and s stops. What else is typed then is for the
+// next question.
 func TestLinesPause(t *testing.T) {
 	engine := newFake()
 	begins := make(chan struct{})
 	engine.begins = begins
 	on := newTypist(t.Context().Done(), "2", "", "3", "y", leaves)
-	on.urges = [][2]string{{"While it runs", "p"}, {"Paused", "p"}, {"Going on", "P"}, {"Paused: nothing more begins until p. What was begun goes on to its end.\nGoing on.\nPaused", "s"}}
+	on.urges = [][2]string{{"While it runs", "p"}, {"Paused", "p"}, {"Going on", "P"},
+		{"Paused: nothing more begins until p. What was begun goes on to its end.\nGoing on.\nPaused", "s"}}
 	go func() {
 		for !strings.Contains(on.String(), "Stopping: what was begun is done first") {
 			time.Sleep(time.Millisecond)
@@ -404,7 +409,8 @@ func TestLinesPause(t *testing.T) {
 	if !errors.Is(err, ErrLeft) {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"You stopped it; the next plan has the rest.", "0 done, 0 failed, 0 skipped, 2 pending",
+	for _, want := range []string{"You stopped it; the next plan has the rest.",
+		"0 done, 0 failed, 0 skipped, 2 pending",
 		"Enter: plan."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("never said %q:\n%s", want, out)
@@ -450,13 +456,15 @@ func TestLinesLongPlan(t *testing.T) {
 	out, _ := typedLines(t, 80, valid, engine, "2", "n", "", "2", "y", "", "6", "1", "3", "y", leaves)
 	before, after, _ := strings.Cut(out, "[y/N] y")
 	if strings.Contains(before, "DiscoveryEndpoint") || !strings.Contains(before, "22. create") ||
-		!strings.Contains(after, "DiscoveryEndpoint") || !strings.Contains(after, "The plan is saved: hybridge apply plan.json -f answers.yaml") {
+		!strings.Contains(after, "DiscoveryEndpoint") ||
+		!strings.Contains(after, "The plan is saved: hybridge apply plan.json -f answers.yaml") {
 		t.Errorf("%s", out)
 	}
 	if _, err := os.Stat("plan.json"); err != nil {
 		t.Error(err)
 	}
-	// What is risky is read before a person agrees. Of the changes that were made, the failed are read.
+	// What is risky is read before a person agrees. Of the changes that were made, the failed are
+	// read.
 	_, confirm, _ := strings.Cut(after, "Apply this plan?")
 	if !strings.Contains(confirm, "risk  IntraOrganizationConnector: an enabled") ||
 		strings.Contains(confirm, "DONE") || !strings.Contains(confirm, "FAIL  update") ||
@@ -492,7 +500,8 @@ func TestLinesConflict(t *testing.T) {
 	on := newTypist(t.Context().Done(), "7", "1", "Adatum", "", "", "1", "n", leaves)
 	on.sees = func(out string) {
 		if strings.HasSuffix(out, "Adatum\n") {
-			_ = os.WriteFile("answers.yaml", []byte(strings.Replace(valid, "organization: Contoso", "organization: Fabrikam", 1)), 0o600)
+			_ = os.WriteFile("answers.yaml",
+				[]byte(strings.Replace(valid, "organization: Contoso", "organization: Fabrikam", 1)), 0o600)
 		}
 	}
 	out, err := linesOn(t, on, 80, valid, engine, Options{})
@@ -527,11 +536,12 @@ func TestLinesInterrupted(t *testing.T) {
 		}
 		close(begins)
 	}()
-	err := RunLines(ctx, Options{In: on, Out: on, Open: func(_ context.Context, _ answers.Answers, p Person) (stage.Engine,
-		error) {
-		engine.person = p
-		return engine, nil
-	}}, 80)
+	err := RunLines(ctx, Options{In: on, Out: on,
+		Open: func(_ context.Context, _ answers.Answers, p Person) (stage.Engine,
+			error) {
+			engine.person = p
+			return engine, nil
+		}}, 80)
 	out := on.String()
 	if !errors.Is(err, context.Canceled) || engine.closed != 1 {
 		t.Errorf("%v, closed %d times\n%s", err, engine.closed, out)

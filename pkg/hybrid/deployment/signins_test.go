@@ -76,9 +76,12 @@ func TestSignInOutlivesAnswers(t *testing.T) {
 		{"a forest", func() { a.Forests = a.Forests[:1] }, false},
 		{"rich coexistence", func() { a.ExchangeOnline.RichCoexistence = answers.RichCoexistenceAuto }, false},
 		{"the tenant", func() { a.ExchangeOnline.Tenant = "gone.onmicrosoft.com" }, true},
-		{"the application", func() { a.ExchangeOnline.Credential.ClientID = "1950a258-227b-4e31-a9cf-717495945fc2" }, true},
+		{"the application", func() { a.ExchangeOnline.Credential.ClientID = "1950a258-227b-4e31-a9cf-717495945fc2" },
+			true},
 		{"the cloud", func() { a.ExchangeOnline.Cloud = "gcc-high" }, true},
-		{"a host", func() { a.ExchangeOnline.Hosts = map[string]string{"adminAPI": "https://elsewhere.contoso.example"} }, true},
+		{"a host", func() {
+			a.ExchangeOnline.Hosts = map[string]string{"adminAPI": "https://elsewhere.contoso.example"}
+		}, true},
 		{"the way", func() { a.Network.InsecureHosts = []string{"login.microsoftonline.com"} }, true},
 		{"the authorities", func() { a.Network.CAFile += "/../" + filepath.Base(a.Network.CAFile) }, true},
 	} {
