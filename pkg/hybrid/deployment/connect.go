@@ -165,6 +165,7 @@ func (g *guarded) spent() error {
 type tokens struct {
 	identity *entra.Identity
 	turn     chan struct{}
+	proven   bool // a token came
 	refused  error
 }
 
@@ -183,6 +184,7 @@ func (t *tokens) source(resource string) func(ctx context.Context) (string, erro
 		if err != nil && ctx.Err() == nil {
 			t.refused = err
 		}
+		t.proven = t.proven || err == nil
 		return token, err
 	}
 }
@@ -272,28 +274,26 @@ func (d *Deployment) renew() {
 }
 
 // forgetRefused forgets the person's sign-in that the tenant has refused: the next deployment asks
-// again, and another person may sign in.
+// again, and another person may sign in. A sign-in that worked outlives a network that is down.
 func (d *Deployment) forgetRefused() {
-	var refused error
+	refused := false
 	if t, ok := d.tenant.tokens.opened(); ok {
 		select {
 		case <-t.turn:
-			refused = t.refused
+			refused = t.refused != nil && !(t.proven && errors.Is(t.refused, link.ErrUnreachable))
 			t.turn <- struct{}{}
 		default: // it is in use
 		}
 	}
-	if g, ok := d.tenant.online.opened(); ok && refused == nil {
+	if g, ok := d.tenant.online.opened(); ok {
 		select {
 		case <-g.turn:
-			if errors.Is(g.refused, link.ErrAccess) {
-				refused = g.refused
-			}
+			refused = refused || errors.Is(g.refused, link.ErrAccess)
 			g.turn <- struct{}{}
 		default:
 		}
 	}
-	if refused != nil && !errors.Is(refused, link.ErrUnreachable) {
+	if refused {
 		d.options.SignIns.forget()
 	}
 }

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // approver signs in as soon as a code is shown, and counts.
@@ -123,5 +125,45 @@ func TestSignInsKeepOnlyPersons(t *testing.T) {
 		return nil, errors.New("no")
 	}); err == nil || s.identity != nil || opened != 2 {
 		t.Errorf("opened %d times, kept %t", opened, s.identity != nil)
+	}
+}
+
+// What a tenant refuses is forgotten: the token, or the session that was opened with it. A network
+// that is down costs no sign-in that has worked, and one that never worked is asked for anew.
+func TestRefusedSignInIsForgotten(t *testing.T) {
+	for name, tt := range map[string]struct {
+		token, session error
+		proven, kept   bool
+	}{
+		"nothing":             {nil, nil, true, true},
+		"the token":           {link.ErrAccess, nil, true, false},
+		"given up":            {entra.ErrGivenUp, nil, false, false},
+		"the session":         {nil, link.ErrAccess, true, false},
+		"a network down":      {link.ErrUnreachable, nil, true, true},
+		"a wrong way":         {link.ErrUnreachable, nil, false, false},
+		"a session that hung": {nil, link.ErrUnreachable, true, true},
+	} {
+		s := &SignIns{with: "x", identity: &entra.Identity{}}
+		d := &Deployment{options: Options{SignIns: s}}
+		d.connect()
+		d.tenant.tokens.open = func(context.Context) (*tokens, error) {
+			opened := &tokens{turn: make(chan struct{}, 1), proven: tt.proven, refused: tt.token}
+			opened.turn <- struct{}{}
+			return opened, nil
+		}
+		d.tenant.online.open = func(context.Context) (*guarded, error) {
+			g := newGuarded(nil, "online")
+			g.refused = tt.session
+			return g, nil
+		}
+		_, err := d.tenant.tokens.get(t.Context())
+		_, other := d.tenant.online.get(t.Context())
+		if err != nil || other != nil {
+			t.Fatal(err, other)
+		}
+		d.forgetRefused()
+		if kept := s.identity != nil; kept != tt.kept {
+			t.Errorf("%s: kept %t, want %t", name, kept, tt.kept)
+		}
 	}
 }
