@@ -56,7 +56,7 @@ func TestSignInOutlivesAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer d.Close(t.Context())
+		defer func() { _ = d.Close(t.Context()) }()
 		_, err = d.Try(t.Context(), Access{Section: "cloud"}, &events{})
 		return person.asked - before, err
 	}
