@@ -52,24 +52,35 @@ func (a *acknowledgePane) onward(m *model) tea.Cmd {
 		a.at++
 		return nil
 	}
+	if err := acknowledge(m, a.result, a.fields[0].String(), a.fields[1].String(), a.fields[2].String()); err != nil {
+		a.fault = clean(firstLine(err.Error()))
+		return nil
+	}
+	m.over = m.over[1:]
+	return tea.Batch(m.store(), find[*checkScreen](m).again(m))
+}
+
+// acknowledge writes into the answers that a finding is accepted. Answers that are not valid with
+// it stay as they were.
+func acknowledge(m *model, r check.Result, reason, owner, expires string) error {
 	before := m.document.Clone()
 	n := m.document.Len("checks")
-	for i, field := range []string{"id", "scope", "reason", "owner", "expires"} {
-		value := [...]string{string(a.result.ID), a.result.Scope, a.fields[0].String(), a.fields[1].String(),
-			a.fields[2].String()}[i]
-		if value != "" {
-			m.document.Set(fmt.Sprintf("checks[%d].%s", n, field), value)
+	for _, part := range [][2]string{{"id", string(r.ID)}, {"scope", r.Scope}, {"reason", reason}, {"owner", owner},
+		{"expires", expires}} {
+		if part[1] != "" {
+			m.document.Set(fmt.Sprintf("checks[%d].%s", n, part[0]), part[1])
 		}
 	}
 	if err := m.valid(); err != nil {
 		m.document = before
-		a.fault = clean(firstLine(err.Error()))
-		return nil
+		return err
 	}
 	m.edits++
-	m.over = m.over[1:]
-	return tea.Batch(m.store(), find[*checkScreen](m).again(m))
+	return nil
 }
+
+// acknowledged are the questions of an acknowledgement.
+var acknowledged = [...]string{"Why it is accepted for now", "Who answers for it", "The last day, as 2027-01-31"}
 
 func (a *acknowledgePane) render(m *model, width, _ int) []string {
 	lines := m.blocks(width, a.result.Block())
@@ -80,7 +91,7 @@ func (a *acknowledgePane) render(m *model, width, _ int) []string {
 		lines = append(lines, m.labelled(width, "!", report.Bad, a.fault)...)
 	}
 	lines = append(lines, "")
-	for i, label := range []string{"Why it is accepted for now", "Who answers for it", "The last day, as 2027-01-31"} {
+	for i, label := range acknowledged {
 		label = m.term(label)
 		if i == a.at {
 			lines = append(lines, m.styles.focus.Render("> "+label),

@@ -75,6 +75,9 @@ type fake struct {
 	found      deployment.Found
 	undone     string // the run that was rolled back
 
+	asksInApply bool   // for a password
+	given       string // that password
+
 	tried         []deployment.Access
 	answers       map[string][]msg.Text // of Try, by section
 	refuses       map[string]error
@@ -221,6 +224,13 @@ func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs ob
 		return apply.Report{}, apply.ErrLocked
 	}
 	obs.Observe(observe.Started{Stage: "apply", Total: len(p.Changes)})
+	if f.asksInApply {
+		v, err := f.person.Prompt(ctx, "password of svc@contoso.com")
+		if err != nil {
+			return apply.Report{}, err
+		}
+		f.given = v.Reveal()
+	}
 	r := apply.Report{RunID: "r1", Journal: "state/journal-r1.jsonl"}
 	proceed := o.Proceed
 	var stopped error

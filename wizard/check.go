@@ -1,12 +1,14 @@
 package wizard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/sorting"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
@@ -18,7 +20,7 @@ import (
 // checkScreen shows the prerequisites as they are checked.
 type checkScreen struct {
 	listed
-	results  []check.Result // so far; those of the report once there is one
+	results  []check.Result // so far; those of the report once there is one, the worst first
 	problems bool           // only those are shown
 	place    string         // only its results are shown; "" for all
 	anew     check.ID       // the one check that is run again; "" for all
@@ -93,7 +95,7 @@ func (s *checkScreen) end(m *model, v any, err error) {
 	}
 	s.err, m.outcome.Check, m.checked = err, result[check.Report](v), m.opened
 	if r := m.outcome.Check; r != nil && len(r.Results) > 0 {
-		s.results = r.Results
+		s.results = r.WorstFirst()
 	}
 	s.list = list{}
 	s.changed()
@@ -109,7 +111,7 @@ func (s *checkScreen) merge(m *model, again *check.Report, err error) {
 		return
 	}
 	if err != nil || again == nil {
-		s.results = whole.Results // what was seen of it before it was cut off is no result
+		s.take(whole.Results) // what was seen of it before it was cut off is no result
 		if err != nil {
 			m.note = m.words("%s was not checked again: %s", string(id), clean(firstLine(err.Error())))
 		}
@@ -121,8 +123,29 @@ func (s *checkScreen) merge(m *model, again *check.Report, err error) {
 	merged := *whole
 	merged.Results = slices.Insert(results, max(at, 0), again.Results...)
 	merged.Summary = check.Count(merged.Results)
-	m.outcome.Check, s.results = &merged, merged.Results
+	m.outcome.Check = &merged
+	s.take(merged.Results)
 	m.note = m.words("%s was checked again.", string(id))
+}
+
+// take shows other results of the same checks, each in its place: what was fixed stays in view.
+func (s *checkScreen) take(results []check.Result) {
+	place := map[string]int{}
+	for i, r := range s.results {
+		place[resultID(r)] = i
+	}
+	s.results = slices.Clone(results)
+	sorting.Stable(s.results, func(a, b check.Result) int {
+		at, known := place[resultID(a)]
+		behind, other := place[resultID(b)]
+		if !known {
+			at = len(place)
+		}
+		if !other {
+			behind = len(place)
+		}
+		return cmp.Compare(at, behind)
+	})
 }
 
 func (s *checkScreen) actions(m *model) []action {
@@ -211,8 +234,8 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 		if n := r.Summary.Acknowledged; n > 0 {
 			title += m.words(", %d acknowledged", n)
 		}
-		if len(r.Results) > 0 {
-			results = r.Results // in the order of declaration
+		if len(results) == 0 {
+			results = r.WorstFirst()
 		}
 	}
 	lines := append([]string{m.styles.title.Render(title)}, m.problemLines(s.staged, width)...)

@@ -168,6 +168,13 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 		}
 		lines = append(lines, "")
 	}
+	lines = append(lines, m.weighed(p, width)...)
+	return append(head, m.window(&s.scroll, lines, height-len(head))...)
+}
+
+// weighed says what a plan removes, how many changes it makes where, and what is risky about them.
+func (m *model) weighed(p *change.Plan, width int) []string {
+	var lines []string
 	for _, c := range p.Changes {
 		if c.Action == change.Delete || c.Action == change.Recreate {
 			lines = append(lines,
@@ -197,5 +204,5 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 			}
 		}
 	}
-	return append(head, m.window(&s.scroll, lines, height-len(head))...)
+	return lines
 }

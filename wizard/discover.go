@@ -30,7 +30,7 @@ func (*discoverScreen) about() about {
 	a := (*scenarioScreen)(nil).about()
 	a.draft = true
 	a.does = "Looks for the answers in DNS, Active Directory and the clouds. Nothing is changed."
-	a.help = "Each proposal says where it was found. space leaves one out. What is not found, the form asks. " +
+	a.help = "Each proposal says where it was found. x leaves one out. What is not found, the form asks. " +
 		"Without an account, hybridge signs in as you, with Kerberos."
 	return a
 }

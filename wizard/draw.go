@@ -46,7 +46,7 @@ func (m *model) item(id string, width int, b report.Block) item {
 	it.search = ansi.Strip(strings.Join(it.lines, " "))
 	if n := len(it.lines); n > most {
 		it.lines = append(it.lines[:most-1:most-1],
-			m.styles.faint.Render("      "+m.words("(%d lines more)", n-most+1)))
+			m.styles.faint.Render("      "+m.words("(%d lines more; space shows them)", n-most+1)))
 	}
 	return it
 }

@@ -283,11 +283,7 @@ func (f *formScreen) chosenNotTyped(m *model, k tea.KeyMsg) {
 
 func (f *formScreen) newForest(m *model) tea.Cmd {
 	f.commit(m)
-	n := max(1, m.document.Len("forests"))
-	// A new forest begins with the kinds of its credentials; the form asks the rest.
-	m.document.Set(fmt.Sprintf("forests[%d].directory.bind.kind", n), string(answers.CredentialKerberos))
-	m.document.Set(fmt.Sprintf("forests[%d].exchange.credential.kind", n), string(answers.CredentialKerberos))
-	m.edits++
+	n := m.addForest()
 	for i, p := range f.pages(m) {
 		if p.PerForest && p.Forest == n {
 			f.at, f.field = i, 0
@@ -296,6 +292,15 @@ func (f *formScreen) newForest(m *model) tea.Cmd {
 	}
 	f.focus(m)
 	return nil
+}
+
+// addForest begins a forest with the kinds of its credentials; the questions ask the rest.
+func (m *model) addForest() int {
+	n := max(1, m.document.Len("forests"))
+	m.document.Set(fmt.Sprintf("forests[%d].directory.bind.kind", n), string(answers.CredentialKerberos))
+	m.document.Set(fmt.Sprintf("forests[%d].exchange.credential.kind", n), string(answers.CredentialKerberos))
+	m.edits++
+	return n
 }
 
 // removeForest asks first, because the answers of the forest are lost.
@@ -377,7 +382,9 @@ func (f *formScreen) fail(m *model, err error) {
 // fault is what the last validation said of a key.
 func (f *formScreen) fault(key string) string {
 	for _, fault := range f.faults {
-		if fault.Path == key || strings.HasPrefix(fault.Path, key+"[") {
+		// Where a whole part is missing, so is each of its answers.
+		within := strings.HasPrefix(key, fault.Path+".") && strings.HasPrefix(fault.What, "missing")
+		if fault.Path == key || strings.HasPrefix(fault.Path, key+"[") || within {
 			text := fault.What
 			if fault.Hint != "" {
 				text += "; " + fault.Hint

@@ -233,3 +233,16 @@ func TestFeaturesOffered(t *testing.T) {
 		t.Errorf("features: %v", got)
 	}
 }
+
+// Where a whole part of the answers is missing, each of its questions says so, and the first has
+// the focus: the host names of a forest that is new.
+func TestFormMissingPart(t *testing.T) {
+	f := &formScreen{faults: answers.Faults{{Path: "forests[2].namespace", What: "missing"},
+		{Path: "forests[1].exchange", What: "is no mapping"}}}
+	for key, want := range map[string]string{"forests[2].namespace.ews": "missing", "forests[1].exchange.server": "",
+		"forests[2].namespaces": "", "forests[2].name": ""} {
+		if got := f.fault(key); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}

@@ -27,9 +27,9 @@ type historyScreen struct {
 func (*historyScreen) about() about {
 	return about{
 		step: "History", does: "Lists what was applied and undone. Undoing shows first what it does.",
-		help: "complete: all changes are made. partial: some failed. unfinished: the run was cut off; the next plan " +
-			"has " +
-			"the rest. A rollback leaves an object that has changed since as it is, and says so.",
+		help: "complete: all changes are made. partial: some failed. cancelled: the run was stopped. unfinished: it " +
+			"was cut off. The next plan has the rest. A rollback leaves an object that has changed since as it is, " +
+			"and says so.",
 	}
 }
 
@@ -140,17 +140,22 @@ func (m *model) viewed(width int, v report.View) []string {
 	return m.style(width).View(v)
 }
 
+// ran says how a run ended.
+func ran(m *model, e apply.Entry) string {
+	c := e.Summary
+	text := m.words("%s, %s: %d done, %d skipped, %d failed, %d pending", m.term(e.Action), m.term(e.Outcome), c.Done,
+		c.Skipped, c.Failed, c.Pending)
+	if e.UndoneBy != "" {
+		text += m.words("; undone by %s", e.UndoneBy)
+	}
+	return text
+}
+
 // runs are the runs of the deployment, newest first.
 func runs(m *model, width int) []item {
 	var items []item
 	for _, e := range m.past.runs {
-		c := e.Summary
-		text := m.words("%s, %s: %d done, %d skipped, %d failed, %d pending", m.term(e.Action), m.term(e.Outcome),
-			c.Done,
-			c.Skipped, c.Failed, c.Pending)
-		if e.UndoneBy != "" {
-			text += m.words("; undone by %s", e.UndoneBy)
-		}
+		text := ran(m, e)
 		tone := report.Plain
 		if e.Outcome != "complete" {
 			tone = report.Caution

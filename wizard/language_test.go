@@ -1,8 +1,6 @@
 package wizard
 
 import (
-	"bytes"
-	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -20,7 +18,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/templates"
-	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
 // languages are those with a catalogue.
@@ -222,30 +219,20 @@ func TestLinesInLanguages(t *testing.T) {
 	for language, yes := range map[string]string{"it": "sì", "zh-Hans": "是"} {
 		for _, width := range []int{40, 80} {
 			t.Run(language+"-"+strconv.Itoa(width), func(t *testing.T) {
-				t.Chdir(t.TempDir())
-				if err := os.WriteFile("answers.yaml", []byte(valid), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				engine := newFake()
-				var out bytes.Buffer
-				in := echo{strings.NewReader(strings.Join([]string{"", "", "", "", yes, "", "7"}, "\n") + "\n"), &out}
-				err := RunLines(t.Context(), Options{Out: &out, In: in, Language: msg.Printer(language),
-					Open: func(_ context.Context, _ answers.Answers, p Person) (stage.Engine, error) {
-						engine.person = p
-						return engine, nil
-					}}, width)
+				out, err := linesOn(t, newTypist(t.Context().Done(), "", "", "", "", yes, "4", leaves), width, valid,
+					newFake(), Options{Language: msg.Printer(language)})
 				if err != nil {
-					t.Fatalf("%v\n%s", err, &out)
+					t.Fatalf("%v\n%s", err, out)
 				}
-				said := strings.Join(strings.Fields(out.String()), " ")
+				said := strings.Join(strings.Fields(out), " ")
 				for _, english := range []string{"What next?", "to create", "Apply it?", "answers:",
 					"Nothing is changed",
 					"left out", "These are", "Number"} {
 					if strings.Contains(said, english) {
-						t.Errorf("%q is English:\n%s", english, &out)
+						t.Errorf("%q is English:\n%s", english, out)
 					}
 				}
-				for line := range strings.Lines(out.String()) {
+				for line := range strings.Lines(out) {
 					longest := 0
 					for _, word := range strings.Fields(line) {
 						longest = max(longest, ansi.StringWidth(word))

@@ -19,10 +19,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
-	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
-	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -37,6 +34,15 @@ type lines struct {
 
 	mu  sync.Mutex // of out: a run and its clock write
 	out io.Writer
+
+	coming chan typedLine // the line that is being typed; nil when none is waited for
+	early  []string       // typed before they were asked for
+}
+
+// typedLine is a line of the person, or why there is none.
+type typedLine struct {
+	text string
+	err  error
 }
 
 // errEnd says that there is no more input.
@@ -110,12 +116,28 @@ func (l *lines) wrapped(line string) {
 
 // ask prints a prompt and reads a line; hidden does not show what is typed.
 func (l *lines) ask(prompt string, hidden bool) (string, error) {
-	l.mu.Lock()
-	_, _ = io.WriteString(l.out, prompt+" ")
-	l.mu.Unlock()
-	type line struct {
-		text string
-		err  error
+	show := func(prompt string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		_, _ = io.WriteString(l.out, prompt+" ")
+	}
+	if hidden && l.coming != nil { // a line is being typed that is shown
+		show(l.words("Press Enter first; what you type then is not shown."))
+		select {
+		case got := <-l.coming:
+			if l.coming = nil; got.err != nil {
+				return "", got.err
+			}
+		case <-l.ctx.Done():
+			return "", l.ctx.Err()
+		}
+	}
+	show(prompt)
+	if !hidden && len(l.early) > 0 {
+		text := l.early[0]
+		l.early = l.early[1:]
+		l.say("")
+		return text, nil
 	}
 	restore := func() {}
 	if f, ok := l.options.In.(*os.File); ok && hidden {
@@ -123,15 +145,9 @@ func (l *lines) ask(prompt string, hidden bool) (string, error) {
 			restore = func() { _ = term.Restore(int(f.Fd()), state) } // the echo is off meanwhile
 		}
 	}
-	read := make(chan line, 1)
-	go func() {
-		var got line
-		defer func() { read <- got }()
-		defer broken.Into(&got.err, "read a line")
-		got.text, got.err = l.read(hidden)
-	}()
 	select {
-	case got := <-read:
+	case got := <-l.listen(hidden):
+		l.coming = nil
 		if errors.Is(got.err, io.EOF) {
 			if got.text == "" {
 				return "", errEnd
@@ -144,6 +160,22 @@ func (l *lines) ask(prompt string, hidden bool) (string, error) {
 		l.say("")
 		return "", l.ctx.Err()
 	}
+}
+
+// listen reads a line beside all else. The line comes once; coming is then to be set to nil.
+func (l *lines) listen(hidden bool) <-chan typedLine {
+	if l.coming != nil {
+		return l.coming
+	}
+	coming := make(chan typedLine, 1)
+	l.coming = coming
+	go func() {
+		var got typedLine
+		defer func() { coming <- got }()
+		defer broken.Into(&got.err, "read a line")
+		got.text, got.err = l.read(hidden)
+	}()
+	return coming
 }
 
 // read reads one line, a byte at a time: what follows it belongs to the next reader.
@@ -197,9 +229,18 @@ func (l *lines) agree(question string, yes bool) (bool, error) {
 
 // choose asks for one of several, by number; preset is what Enter takes.
 func (l *lines) choose(options []string, preset int) (int, error) {
+	l.offer(options)
+	return l.chosen(options, preset)
+}
+
+func (l *lines) offer(options []string) {
 	for i, o := range options {
 		l.tell("%3d  %s", i+1, l.term(o))
 	}
+}
+
+// chosen asks for one of several that the person knows; ? reads them.
+func (l *lines) chosen(options []string, preset int) (int, error) {
 	for {
 		text, err := l.ask(l.words("Number [%d]:", preset+1), false)
 		if err != nil {
@@ -210,6 +251,10 @@ func (l *lines) choose(options []string, preset int) (int, error) {
 		}
 		if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(options) {
 			return n - 1, nil
+		}
+		if text == "?" {
+			l.offer(options)
+			continue
 		}
 		l.tell("Type a number from 1 to %d.", len(options))
 	}
@@ -364,13 +409,20 @@ func (l *lines) complete() error {
 		f := &formScreen{faults: faults}
 		asked := false
 		for _, p := range l.model.document.Pages() {
+			here := false
 			for _, q := range l.model.document.Questions(p) {
 				key := l.model.document.Key(q, p.Forest)
 				if text := f.fault(key); text != "" {
-					asked = true
+					here = true
 					if err := l.question(q, p, text); err != nil {
 						return err
 					}
+				}
+			}
+			if here {
+				asked = true
+				if err := l.left(p, true); err != nil {
+					return err
 				}
 			}
 		}
@@ -441,38 +493,97 @@ func (l *lines) question(q answers.Question, p answers.Page, fault string) error
 	}
 }
 
+// title names a page, with its forest.
+func (l *lines) title(p answers.Page) string {
+	if p.PerForest {
+		return l.words("forest %d: %s", p.Forest+1, l.term(p.Title))
+	}
+	return l.term(p.Title)
+}
+
 // edit asks the questions of one page.
 func (l *lines) edit() error {
 	var titles []string
 	pages := l.model.document.Pages()
 	for _, p := range pages {
-		title := l.term(p.Title)
-		if p.PerForest {
-			title = l.words("forest %d: %s", p.Forest+1, title)
-		}
-		titles = append(titles, title)
+		titles = append(titles, l.title(p))
 	}
+	titles = append(titles, "add a forest", "remove a forest")
 	n, err := l.choose(titles, 0)
+	switch {
+	case err != nil:
+		return err
+	case n < len(pages):
+		err = l.page(pages[n])
+	case n == len(pages):
+		l.addForest()
+	default:
+		err = l.removeForest()
+	}
 	if err != nil {
 		return err
 	}
+	return l.complete()
+}
+
+// removeForest removes a forest with all its answers, once the person says so.
+func (l *lines) removeForest() error {
+	if l.model.document.Len("forests") < 2 {
+		l.tell("One forest is needed.")
+		return nil
+	}
+	var names []string
+	for i := range l.model.document.Len("forests") {
+		names = append(names, l.words("forest %d", i+1)+" "+
+			clean(l.model.document.Text(fmt.Sprintf("forests[%d].name", i))))
+	}
+	n, err := l.choose(append(names, "back"), len(names))
+	if err != nil || n == len(names) {
+		return err
+	}
+	yes, err := l.agree(l.words("Remove %s with all its answers?", names[n]), false)
+	if err != nil || !yes {
+		return err
+	}
+	l.model.document.RemoveForest(n)
+	l.edits++
+	l.tell("Forest %d is removed from the answers.", n+1)
+	return nil
+}
+
+// page asks the questions of a page, and offers to test its access.
+func (l *lines) page(p answers.Page) error {
+	before := l.edits
 	for i := 0; ; i++ {
-		questions := l.model.document.Questions(pages[n]) // an answer may ask for others
+		questions := l.model.document.Questions(p) // an answer may ask for others
 		if i >= len(questions) {
-			return l.complete()
+			return l.left(p, l.edits > before)
 		}
-		if err := l.question(questions[i], pages[n], ""); err != nil {
+		if err := l.question(questions[i], p, ""); err != nil {
 			return err
 		}
 	}
 }
 
-// menu offers the stages, the next one preset.
+// entry is a line of the menu. What it does returns the entry that Enter takes next.
+type entry struct {
+	title string
+	do    func() (next string, err error)
+}
+
+// The entries of the menu that lead from one to the next.
+const (
+	toCheck   = "check the prerequisites"
+	toPlan    = "plan"
+	toApply   = "apply the plan"
+	toTest    = "free/busy"
+	toResults = "look at the results"
+	toLeave   = "leave"
+)
+
+// menu offers the stages, the next one preset. An entry keeps its number.
 func (l *lines) menu() error {
-	l.past = past{}
-	if read := l.recall(); read != nil {
-		l.past, _ = read().(past)
-	}
+	l.remember()
 	for _, line := range l.past.notice(l.model, l.width) {
 		l.wrapped(line)
 	}
@@ -483,137 +594,51 @@ func (l *lines) menu() error {
 	for _, row := range slices.Concat(l.standing(), l.reviewed(), l.ends(), l.attention()) {
 		l.tell("%s: %s", row[0], row[1])
 	}
-	next := 0
-	for {
-		l.say("", l.words("What next?"))
-		n, err := l.choose([]string{"check the prerequisites", "plan", "apply the plan", "free/busy",
-			"change an answer", "look for answers", "leave"}, next)
+	entries := []entry{{toCheck, l.check}, {toPlan, l.plan}, {toApply, l.apply}, {toTest, l.test},
+		{toResults, l.results}, {"save the plan, or write it as scripts", l.keep},
+		{"change an answer", func() (string, error) { return toCheck, l.edit() }},
+		{"test an access", l.access},
+		{"look for answers", func() (string, error) {
+			if err := l.discover(); err != nil {
+				return "", err
+			}
+			return toCheck, l.complete()
+		}},
+		{"earlier runs", l.history}, {title: toLeave}}
+	var titles []string
+	for _, e := range entries {
+		titles = append(titles, e.title)
+	}
+	l.say("", l.words("What next?"))
+	l.offer(titles)
+	for next := toCheck; ; {
+		n, err := l.chosen(titles, max(0, slices.Index(titles, next)))
 		if err != nil {
 			return err
 		}
-		switch n {
-		case 0:
-			next, err = l.check()
-		case 1:
-			next, err = l.plan()
-		case 2:
-			next, err = l.apply()
-		case 3:
-			next, err = l.test()
-		case 4:
-			next, err = 0, l.edit()
-		case 5:
-			if next, err = 0, l.discover(); err == nil {
-				err = l.complete()
-			}
-		default:
+		if entries[n].do == nil {
 			return nil
 		}
-		if err != nil {
+		if next, err = entries[n].do(); err != nil {
 			return err
 		}
+		l.say("")
+		l.tell("What next? Enter: %s. ? reads all choices.", l.term(next)) // not all of them each time
 	}
 }
 
-func (l *lines) check() (next int, err error) {
-	v, err := l.stage(find[*checkScreen](l.model))
-	if r := result[check.Report](v); r != nil {
-		l.document(*r)
-		l.outcome.Check = r
-	}
-	if err != nil {
-		return 0, l.failed(err)
-	}
-	return 1, nil
-}
-
-func (l *lines) plan() (next int, err error) {
-	v, err := l.stage(find[*planScreen](l.model))
-	p := result[change.Plan](v)
-	if err != nil || p == nil {
-		return 1, l.failed(err)
-	}
-	l.document(*p)
-	l.outcome.Plan, l.spent = p, false
-	if len(p.Changes) == 0 {
-		return 3, nil
-	}
-	for i, c := range p.Changes {
-		l.tell("%d. %s %s", i+1, l.term(string(c.Action)), c.ID)
-	}
-	out, err := l.numbers(l.words("Leave out, by number (Enter: none):"), len(p.Changes))
-	if err != nil {
-		return 1, err
-	}
-	var ids []string
-	for _, n := range out {
-		ids = append(ids, p.Changes[n].ID)
-	}
-	rest, left := p.Without(ids...)
-	l.outcome.Plan = &rest
-	if len(left) > 0 {
-		l.tell("%s: %s", l.count(len(left), "%d change left out, with those that need them",
-			"%d changes left out, with those that need them"), strings.Join(left, ", "))
-	}
-	return 2, nil
-}
-
-func (l *lines) apply() (next int, err error) {
-	if l.outcome.Plan == nil || l.spent {
-		l.tell("There is no plan that is not applied yet: plan first.")
-		return 1, nil
-	}
-	s := find[*confirmScreen](l.model)
-	*s = confirmScreen{}
-	v, err := l.stage(s)
-	if err != nil {
-		return 2, l.failed(err)
-	}
-	s.checks = result[check.Report](v)
-	p := l.outcome.Plan
-	l.tell("Apply this plan? %s", l.planned(p.Summary))
-	if objections := s.objections(); len(objections) > 0 {
-		l.tell("%s", l.objected(len(objections)))
-		for _, r := range objections {
-			for _, line := range l.blocks(l.width, r.Block()) {
-				l.wrapped(line)
-			}
-		}
-	}
-	if severe(p) {
-		name, err := l.ask(l.words("Something is removed. Type the organization's name, %s, to go on:",
-			clean(l.answers.Organization)), false)
-		if err != nil {
-			return 2, err
-		}
-		if name != l.answers.Organization {
-			l.tell("That is not the organization's name. Nothing was changed.")
-			return 2, nil
-		}
-	} else if yes, err := l.agree(l.words("Apply it?"), false); err != nil || !yes {
-		return 2, err
-	}
-	l.options.Apply.Accept = s.consents(p)
-	v, err = l.stage(find[*applyScreen](l.model))
-	l.spent = true
-	if r := result[apply.Report](v); r != nil && (r.RunID != "" || err == nil) {
-		l.outcome.Apply = r
-		l.document(*r)
-	}
-	if err != nil {
-		return 1, l.failed(err)
-	}
-	return 3, nil
-}
-
-func (l *lines) test() (next int, err error) {
+func (l *lines) test() (next string, err error) {
 	v, err := l.stage(find[*testScreen](l.model))
-	if err != nil {
-		return 3, l.failed(err)
+	r := result[deployment.TestReport](v)
+	if err != nil || r == nil {
+		return toTest, l.failed(err)
 	}
-	l.outcome.Test = result[deployment.TestReport](v)
-	l.document(*l.outcome.Test)
-	return 6, nil
+	l.outcome.Test = r
+	l.document(*r)
+	if r.Summary.Failed+r.Summary.Unknown > 0 {
+		return toTest, nil
+	}
+	return toLeave, nil
 }
 
 // failed shows an error of a stage. It is no end of the wizard, but that of its context is.
@@ -629,12 +654,17 @@ func (l *lines) failed(err error) error {
 
 // stage runs what a screen runs, and prints what happens.
 func (l *lines) stage(s screen) (any, error) {
+	return l.under(l.words("%s: %s", l.term(s.about().step), l.term(s.about().does)), s)
+}
+
+// under is stage beneath another heading.
+func (l *lines) under(heading string, s screen) (any, error) {
 	l.model.screen = s
 	calls := &deployment.Calls{}
 	ctx, cancel := context.WithCancel(deployment.WithCalls(l.ctx, calls))
 	defer cancel()
 	began := time.Now()
-	l.tell("%s: %s", l.term(s.about().step), l.term(s.about().does))
+	l.tell("%s", heading)
 	go func() {
 		var err error
 		defer broken.Into(&err, "the clock of a stage")
@@ -645,18 +675,30 @@ func (l *lines) stage(s screen) (any, error) {
 		return nil, errors.New("nothing to run")
 	}
 	number := l.run.number
-	defer func() { l.run = nil }()
 	context.AfterFunc(ctx, l.run.cancel)
 	run := l.run
 	progress := report.NewProgress(lockedWriter{l}, report.Style{ASCII: l.options.ASCII, Language: l.options.Language})
 	perform(cmd)
+	apply, _ := s.(*applyScreen)
 	for {
-		msg := l.queue.next(ctx)()
-		messages, ok := msg.(batch)
-		if !ok {
-			return nil, ctx.Err()
+		var typed <-chan typedLine
+		if apply != nil {
+			typed = l.listen(false)
 		}
-		for _, msg := range messages {
+		select {
+		case <-ctx.Done():
+			return l.ending(number)
+		case got := <-typed:
+			if l.coming = nil; got.err != nil { // the next question says so
+				ended := make(chan typedLine, 1)
+				ended <- got
+				l.coming, apply = ended, nil
+				continue
+			}
+			l.steer(apply, strings.TrimSpace(clean(got.text)))
+		case <-l.queue.wake:
+		}
+		for _, msg := range l.queue.take() {
 			switch msg := msg.(type) {
 			case happened:
 				if msg.run == number {
@@ -676,11 +718,37 @@ func (l *lines) stage(s screen) (any, error) {
 			case finished:
 				progress.Settle()
 				run.cancel()
-				l.engine, l.opened = msg.engine, msg.opened
+				l.run, l.engine, l.opened = nil, msg.engine, msg.opened
 				if err := l.decide(msg.saved); err != nil {
 					return nil, err
 				}
+				if msg.saved.stops() { // it was not begun
+					return l.under(heading, s)
+				}
 				return msg.result, msg.err
+			}
+		}
+	}
+}
+
+// ending waits for the end of a run that was cut off, as long as a server may take for a call. A
+// run that does not end stays: close waits for it.
+func (l *lines) ending(number int) (any, error) {
+	if l.run.silent(l.model, l.options.now()) != "" {
+		l.parting = time.Second // what does not answer a call does not end a session either
+	}
+	l.say("")
+	l.tell("Ending the current call, then leaving.")
+	for limit := time.After(l.parting); ; {
+		select {
+		case <-limit:
+			return nil, l.ctx.Err()
+		case <-l.queue.wake:
+		}
+		for _, msg := range l.queue.take() {
+			if done, ok := msg.(finished); ok && done.run == number {
+				l.run, l.engine, l.opened = nil, done.engine, done.opened
+				return done.result, l.ctx.Err()
 			}
 		}
 	}

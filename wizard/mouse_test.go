@@ -29,9 +29,9 @@ func (b *bench) row(text string) int {
 func TestMouse(t *testing.T) {
 	b, s := open[*checkScreen](t, given{result: newFake().checked()})
 	b.until(checkSummary)
-	b.click(tea.MouseButtonLeft, b.row("directory.upn"))
-	b.until("> FAIL  directory.upn")
-	b.click(tea.MouseButtonLeft, b.row("203 of 10,000")) // a later line of the same
+	b.click(tea.MouseButtonLeft, b.row("exchange.rights"))
+	b.until("> ERR   exchange.rights")
+	b.click(tea.MouseButtonLeft, b.row("fabrikam: connect to")) // a later line of the same
 	b.until("esc close")
 	b.click(tea.MouseButtonWheelDown, 5)
 	b.press("<esc>")

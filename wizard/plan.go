@@ -208,7 +208,7 @@ func (s *planScreen) toggle(m *model) tea.Cmd {
 // save writes the plan beside the answers, as hybridge apply takes it.
 func (s *planScreen) save(m *model) tea.Cmd {
 	data := m.outcome.Plan.Encode()
-	dir := filepath.Dir(m.file.name())
+	dir, c := filepath.Dir(m.file.name()), commands{m.file.name()}
 	return func() tea.Msg {
 		for n := 1; ; n++ {
 			path := filepath.Join(dir, "plan.json")
@@ -228,7 +228,7 @@ func (s *planScreen) save(m *model) tea.Cmd {
 			if err != nil {
 				return noted(m.words("The plan is not saved: %s", err.Error()))
 			}
-			return noted(m.words("The plan is saved: %s", "hybridge apply "+report.ShellWord(path)))
+			return noted(m.words("The plan is saved: %s", c.line("apply "+report.ShellWord(path))))
 		}
 	}
 }

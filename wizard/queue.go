@@ -41,12 +41,17 @@ func (q *queue) next(ctx context.Context) tea.Cmd {
 		case <-ctx.Done():
 			return nil
 		}
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		messages := q.messages
-		q.messages = nil
-		return batch(messages)
+		return q.take()
 	}
+}
+
+// take returns what was put since it was called last.
+func (q *queue) take() batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	messages := q.messages
+	q.messages = nil
+	return messages
 }
 
 // happened is an event of one run of the engine.

@@ -58,6 +58,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 		return err
 	}
 	var stateDir string // of what was opened last
+	signIns := &deployment.SignIns{}
 	o := wizard.Options{
 		In: a.In, Out: a.Out, Path: path, Passing: passing, ASCII: !a.utf8(),
 		NoColor: !a.style(a.OutTTY, a.noColor).Color, Language: a.printer(a.streams),
@@ -68,6 +69,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 			}
 			o := t.options()
 			o.Dir, o.StateDir, o.Prompt, o.Say, o.SignIn = dir, stateDir, p.Prompt, p.Say, p.SignIn
+			o.SignIns = signIns // changed answers open another deployment
 			return a.opener(described, o)
 		},
 	}

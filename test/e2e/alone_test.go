@@ -90,6 +90,46 @@ func TestWizardAlone(t *testing.T) {
 	}
 }
 
+// A person who has signed in to the tenant in a browser changes an answer and checks again. The
+// sign-in still counts.
+func TestWizardSignsInOnce(t *testing.T) {
+	e := startLab(t)
+	file := filepath.Join(e.dir, "answers.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, credential, found := strings.Cut(string(text), "    kind: certificate\n")
+	_, after, ends := strings.Cut(credential, "  richCoexistence:")
+	if !found || !ends {
+		t.Fatalf("the answers of the lab:\n%s", text)
+	}
+	text = []byte(before + "    kind: deviceCode\n  richCoexistence:" + after)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := e.wizard(t, 100, 30)
+	browser := &person{screen: s}
+	browser.until("These are the answers")
+	s.press("\r")
+	browser.until("enter plan")
+	entered := len(browser.entered)
+	s.press("\x1b")
+	browser.until("These are the answers")
+	s.press("e")
+	browser.until("for reports")
+	s.press("\x15Adatum\x13")
+	browser.until("These are the answers")
+	s.press("\r")
+	browser.until("Checking the prerequisites")
+	browser.until("enter plan")
+	if n := len(browser.entered); entered == 0 || n != entered {
+		t.Errorf("%d sign-ins before the answer changed, %d after", entered, n-entered)
+	}
+	s.press("q")
+	s.exit(10 * time.Second)
+}
+
 func setUp(t *testing.T, command ...string) {
 	t.Helper()
 	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {

@@ -278,8 +278,9 @@ func TestWizardInLines(t *testing.T) {
 	e := startLab(t)
 	s := e.wizardOn(t, e.command(), 40, 24, "TERM=dumb")
 	for _, at := range []struct{ shows, types string }{
-		{"Number [1]:", "\r"}, {"Number [2]:", "\r"}, {"Leave out, by number", "\r"}, {"Number [3]:", "\r"},
-		{"Apply it? [y/N]", "y\r"}, {"Number [4]:", "\r"}, {"Number [7]:", "\r"},
+		{"Number [1]:", "\r"}, {"Number [2]:", "\r"}, {"changes write? [y/N]", "\r"}, {"Leave out, by number", "\r"},
+		{"Number [3]:", "\r"}, {"Apply it? [y/N]", "y\rp\r"}, {"Paused: ", "p\r"}, {"Number [4]:", "\r"},
+		{"Number [11]:", "\r"},
 	} {
 		s.until(time.Minute, at.shows)
 		if strings.Contains(s.text(), "\x1b") {

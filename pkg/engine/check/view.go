@@ -23,11 +23,7 @@ func (r Report) View() report.View {
 	if len(r.Picture.Systems) > 0 {
 		v.Blocks = append(v.Blocks, r.Picture)
 	}
-	results := slices.Clone(r.Results)
-	sorting.Stable(results, func(a, b Result) int {
-		return cmp.Compare(slices.Index(order, a.Status), slices.Index(order, b.Status))
-	})
-	for _, result := range results {
+	for _, result := range r.WorstFirst() {
 		v.Blocks = append(v.Blocks, result.Block())
 		if a := result.Acknowledgement; a != nil && a.State == Unneeded {
 			v.Summary.Notes = append(v.Summary.Notes, report.Paragraph{Label: msg.Of("note"),
@@ -52,6 +48,15 @@ func (r Report) View() report.View {
 		}
 	}
 	return v
+}
+
+// WorstFirst returns the results in the sequence of a report for people.
+func (r Report) WorstFirst() []Result {
+	results := slices.Clone(r.Results)
+	sorting.Stable(results, func(a, b Result) int {
+		return cmp.Compare(slices.Index(order, a.Status), slices.Index(order, b.Status))
+	})
+	return results
 }
 
 // Of returns the report with the run that it is of.

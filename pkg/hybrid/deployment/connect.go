@@ -165,6 +165,7 @@ func (g *guarded) spent() error {
 type tokens struct {
 	identity *entra.Identity
 	turn     chan struct{}
+	proven   bool // a token came
 	refused  error
 }
 
@@ -183,6 +184,7 @@ func (t *tokens) source(resource string) func(ctx context.Context) (string, erro
 		if err != nil && ctx.Err() == nil {
 			t.refused = err
 		}
+		t.proven = t.proven || err == nil
 		return token, err
 	}
 }
@@ -248,6 +250,7 @@ func (d *Deployment) connect() {
 // renew forgets the failures of the last verb: the person may have fixed the cause. After a refused
 // sign-in, it asks for typed secrets again.
 func (d *Deployment) renew() {
+	d.forgetRefused()
 	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online),
 		d.workMail.renew()}
 	if t, ok := d.tenant.tokens.opened(); ok && t.refused != nil {
@@ -267,6 +270,31 @@ func (d *Deployment) renew() {
 				delete(d.secrets, key)
 			}
 		}
+	}
+}
+
+// forgetRefused forgets the person's sign-in that the tenant has refused: the next deployment asks
+// again, and another person may sign in. A sign-in that worked outlives a network that is down.
+func (d *Deployment) forgetRefused() {
+	refused := false
+	if t, ok := d.tenant.tokens.opened(); ok {
+		select {
+		case <-t.turn:
+			refused = t.refused != nil && !(t.proven && errors.Is(t.refused, link.ErrUnreachable))
+			t.turn <- struct{}{}
+		default: // it is in use
+		}
+	}
+	if g, ok := d.tenant.online.opened(); ok {
+		select {
+		case <-g.turn:
+			refused = refused || errors.Is(g.refused, link.ErrAccess)
+			g.turn <- struct{}{}
+		default:
+		}
+	}
+	if refused {
+		d.options.SignIns.forget()
 	}
 }
 
@@ -348,8 +376,11 @@ func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	}
-	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login,
-		Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
+	identity, err := d.options.SignIns.get(signedInWith(*online, d.cloud, d.answers.Network), c.Kind,
+		func() (*entra.Identity, error) {
+			return entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login,
+				Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
+		})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -569,6 +600,7 @@ const closeTime = 10 * time.Second
 func (d *Deployment) disconnect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
+	d.forgetRefused()
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error

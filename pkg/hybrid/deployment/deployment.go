@@ -50,6 +50,8 @@ type Options struct {
 	// SignIn shows the device code in the place of Say. What it returns is called when the sign-in is
 	// over.
 	SignIn func(SignIn) (over func())
+	// SignIns keeps that sign-in for the next deployment; nil: each asks the person.
+	SignIns *SignIns
 	// Now is the clock of dates and lifetimes; time.Now when nil.
 	Now func() time.Time
 	// Snapshot answers in the place of all systems; nil: the systems answer.
