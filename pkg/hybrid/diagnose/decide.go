@@ -242,7 +242,9 @@ func breaks(r Row, s Symptom, places []string) bool {
 	case "wizard", "migration", "client", "powershell", "sync", "server":
 		return false
 	}
-	if topic == "mail" != s.Message && r.Layer != "certificate" && r.Layer != "dns" && r.Layer != "network" {
+	switch shared := r.Layer == "dns" || r.Layer == "network"; {
+	case r.Layer == "certificate": // one may serve both
+	case topic == "mail" && !s.Message, topic != "mail" && s.Message && !shared:
 		return false
 	}
 	if r.Direction != AnyDirection && s.Direction != AnyDirection && r.Direction != s.Direction {

@@ -247,3 +247,23 @@ func TestGapIsLimited(t *testing.T) {
 		}
 	}
 }
+
+// A domain without MX stops messages, and no look at a calendar.
+func TestMailBreaksNoLookup(t *testing.T) {
+	results := []check.Result{found("dns.mx", "contoso", check.StatusFail, "no MX record")}
+	for _, s := range []Symptom{
+		{Text: "no answer", Direction: OnlineToOnprem, From: "online", To: "contoso"},
+		{Text: "no answer", Direction: OnlineToOnprem, From: "online", To: "contoso", Message: true},
+	} {
+		v := Decide(results, []Symptom{s})
+		at := slices.Index(ids(v), "mail.no-exchanger")
+		if at < 0 {
+			t.Fatalf("message %t: %v", s.Message, ids(v))
+		}
+		if explained := slices.ContainsFunc(v.Causes[at].Evidence, func(e Evidence) bool {
+			return e.Probe == lookup || e.Probe == message
+		}); explained != s.Message {
+			t.Errorf("message %t: %+v", s.Message, v.Causes[at].Evidence)
+		}
+	}
+}
