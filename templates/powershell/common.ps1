@@ -285,7 +285,7 @@ function Test-Same([string] $As, $Want, $Live) {
     if ($As -eq 'SomeText') {
         return ($wanted.Count -eq 0 -or $have.Count -gt 0)
     }
-    if ($As -eq 'Level' -and $have -contains 'AvailabilityOnly') {
+    if ($As -eq 'Level' -and ($have -contains 'AvailabilityOnly' -or $have -contains 'Limited')) {
         return $true
     }
     if ($As -notlike '*List' -or $As -eq 'SettingList') {

@@ -472,6 +472,9 @@ func (p *Planner) deriveOutbound(ctx context.Context, m mail, domains []string) 
 		"CloudServicesMailEnabled": true, "RecipientDomains": domains, "SmartHosts": []string{m.host},
 		"TlsSettings": "DomainValidation", "TlsDomain": m.host, "UseMXRecord": false, "IsTransportRuleScoped": false,
 	}
+	if i >= 0 && slices.ContainsFunc(live[i].SmartHosts, func(h string) bool { return normalHost(h) == m.host }) {
+		delete(properties, "SmartHosts") // another one stands in when this host does not answer
+	}
 	reason := msg.Of("mail from the tenant to the domains of %s is sent to %s over TLS", p.Forest.Name(), m.host)
 	if p.centralized() {
 		properties["RecipientDomains"] = []string{"*"}

@@ -180,8 +180,9 @@ func TestMailFlowAdopts(t *testing.T) {
 			"SenderDomains": []string{"smtp:contoso.com;1"}, "TreatMessagesAsInternal": true, "Enabled": true},
 	}
 	w.online.objects["OutboundConnector"] = []map[string]any{{"Name": "To us", "ConnectorType": "OnPremises",
-		"SmartHosts": []string{"Mail.contoso.com"}, "RecipientDomains": []string{"sub.contoso.com"}, "Enabled": true,
-		"TlsSettings": "DomainValidation", "TlsDomain": "*.contoso.com"}}
+		"SmartHosts": []string{"Mail.contoso.com", "mail2.contoso.com"}, "Enabled": true,
+		"RecipientDomains": []string{"sub.contoso.com"},
+		"TlsSettings":      "DomainValidation", "TlsDomain": "*.contoso.com"}}
 	counts := map[string]int{}
 	for _, o := range []*organization{w.contoso, w.online} {
 		for noun, list := range o.objects {
@@ -217,7 +218,7 @@ func TestMailFlowAdopts(t *testing.T) {
 		"SenderDomains": []string{"smtp:contoso.com;1", "*"}})
 	holds(t, "outbound connector", objectNamed(w.online, "OutboundConnector", "To us"), map[string]any{
 		"RecipientDomains": []string{"sub.contoso.com", "*"}, "RouteAllMessagesViaOnPremises": true,
-		"TlsDomain": "*.contoso.com", "SmartHosts": []string{"Mail.contoso.com"}})
+		"TlsDomain": "*.contoso.com", "SmartHosts": []string{"Mail.contoso.com", "mail2.contoso.com"}})
 	holds(t, "organization", w.online.objects["OnPremisesOrganization"][0], map[string]any{
 		"InboundConnector": "From us", "OutboundConnector": "To us"})
 	holds(t, "record", w.contoso.objects["HybridConfiguration"][0], map[string]any{

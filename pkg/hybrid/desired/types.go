@@ -22,9 +22,9 @@ var (
 		Name: "String, given where there is none", Read: readText, Compare: filled,
 		Script: "SomeText",
 	}
-	// freeBusyLevel is how much of a calendar is shown. A lower level that was set by hand stays.
-	freeBusyLevel = Type{
-		Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy,
+	// level is how much of calendars or MailTips is shown. A lower level that was set by hand stays.
+	level = Type{
+		Name: "access level; AvailabilityOnly and Limited are left as they are", Read: readText, Compare: shows,
 		Script: "Level",
 	}
 	// address is a URL: scheme and host are compared without case, one slash at the end does not
@@ -155,8 +155,8 @@ func foldEqual(want, live any) bool {
 
 func filled(want, live any) bool { return nothing(want) || !nothing(live) }
 
-func showsFreeBusy(want, live any) bool {
-	return foldEqual(want, live) || foldEqual("AvailabilityOnly", live)
+func shows(want, live any) bool {
+	return foldEqual(want, live) || foldEqual("AvailabilityOnly", live) || foldEqual("Limited", live)
 }
 
 func sameGUID(want, live any) bool {

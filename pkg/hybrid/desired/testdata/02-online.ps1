@@ -66,7 +66,7 @@ $Patience = 60
 # The properties of each kind that a rollback needs, and how they are compared.
 $Kinds = @{
     'OrganizationConfig' = @{ 'EwsAllowedAppIDs' = 'GuidList'; 'EwsEnabled' = 'Boolean' }
-    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Level'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
 }
 
 # ---- What this script did. Every change is a table in $Change while it is looked at.
@@ -356,7 +356,7 @@ function Test-Same([string] $As, $Want, $Live) {
     if ($As -eq 'SomeText') {
         return ($wanted.Count -eq 0 -or $have.Count -gt 0)
     }
-    if ($As -eq 'Level' -and $have -contains 'AvailabilityOnly') {
+    if ($As -eq 'Level' -and ($have -contains 'AvailabilityOnly' -or $have -contains 'Limited')) {
         return $true
     }
     if ($As -notlike '*List' -or $As -eq 'SettingList') {
@@ -753,7 +753,7 @@ try {
         @{ Property = 'FreeBusyAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'FreeBusyAccessLevel'; As = 'Level'; Want = 'LimitedDetails'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'MailTipsAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
-        @{ Property = 'MailTipsAccessLevel'; As = 'Text'; Want = 'All'; Before = $null; Joins = $false; Hides = $false }
+        @{ Property = 'MailTipsAccessLevel'; As = 'Level'; Want = 'All'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'PhotosEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://mail.contoso.com/owa'; Before = $null; Joins = $false; Hides = $false }
     )
@@ -793,7 +793,7 @@ try {
         @{ Property = 'FreeBusyAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'FreeBusyAccessLevel'; As = 'Level'; Want = 'LimitedDetails'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'MailTipsAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
-        @{ Property = 'MailTipsAccessLevel'; As = 'Text'; Want = 'All'; Before = $null; Joins = $false; Hides = $false }
+        @{ Property = 'MailTipsAccessLevel'; As = 'Level'; Want = 'All'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'PhotosEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://mail.fabrikam.example/owa'; Before = $null; Joins = $false; Hides = $false }
     )

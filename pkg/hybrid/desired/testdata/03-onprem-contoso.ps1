@@ -60,7 +60,7 @@ $Kinds = @{
     'AvailabilityAddressSpace' = @{ 'AccessMethod' = 'Text'; 'Credentials' = 'Text'; 'ForestName' = 'Text'; 'ProxyUrl' = 'Url'; 'TargetAutodiscoverEpr' = 'UrlOrNone'; 'UseServiceAccount' = 'Boolean'; 'UserName' = 'Text' }
     'HybridConfiguration' = @{ 'Domains' = 'DomainList'; 'EdgeTransportServers' = 'SettingList'; 'Features' = 'DomainList'; 'OnPremisesSmartHost' = 'Text'; 'ReceivingTransportServers' = 'SettingList'; 'SendingTransportServers' = 'SettingList'; 'ServiceInstance' = 'Text'; 'TlsCertificateName' = 'Text' }
     'IntraOrganizationConnector' = @{ 'DiscoveryEndpoint' = 'Url'; 'Enabled' = 'Boolean'; 'TargetAddressDomains' = 'DomainList'; 'TargetSharingEpr' = 'Url' }
-    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Level'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
     'PartnerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'Enabled' = 'Boolean'; 'LinkedAccount' = 'SomeText'; 'Realm' = 'Text' }
     'RemoteDomain' = @{ 'DomainName' = 'DomainList' }
     'RemoteDomainDelivery' = @{ 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'TargetDeliveryDomain' = 'Boolean'; 'TrustedMailInboundEnabled' = 'Boolean' }
@@ -354,7 +354,7 @@ function Test-Same([string] $As, $Want, $Live) {
     if ($As -eq 'SomeText') {
         return ($wanted.Count -eq 0 -or $have.Count -gt 0)
     }
-    if ($As -eq 'Level' -and $have -contains 'AvailabilityOnly') {
+    if ($As -eq 'Level' -and ($have -contains 'AvailabilityOnly' -or $have -contains 'Limited')) {
         return $true
     }
     if ($As -notlike '*List' -or $As -eq 'SettingList') {
@@ -940,7 +940,7 @@ try {
         @{ Property = 'FreeBusyAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'FreeBusyAccessLevel'; As = 'Level'; Want = 'LimitedDetails'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'MailTipsAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
-        @{ Property = 'MailTipsAccessLevel'; As = 'Text'; Want = 'All'; Before = $null; Joins = $false; Hides = $false }
+        @{ Property = 'MailTipsAccessLevel'; As = 'Level'; Want = 'All'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'MailboxMoveEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'PhotosEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://outlook.office.com/mail'; Before = $null; Joins = $false; Hides = $false }
