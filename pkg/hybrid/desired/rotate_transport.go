@@ -83,9 +83,7 @@ func (r renewal) present() (out []*x509.Certificate, where map[string][]string) 
 				!slices.ContainsFunc(r.old, id.Equal) {
 				continue
 			}
-			if where[thumbprint] == nil {
-				out = append(out, c)
-			}
+			out = append(out, c)
 			where[thumbprint] = append(where[thumbprint], server)
 		}
 	}

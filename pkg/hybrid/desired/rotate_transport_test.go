@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
@@ -72,7 +74,7 @@ func newRenewing(t *testing.T) *renewing {
 }
 
 // issue makes a certificate that ends in a year, and trusts its authority.
-func (e *renewing) issue(authority, name string, change func(*x509.Certificate)) certificate.Bundle {
+func (e *renewing) issue(authority, name string, with func(*x509.Certificate)) certificate.Bundle {
 	e.Helper()
 	signed := func(c, by *x509.Certificate) *x509.Certificate {
 		der, err := x509.CreateCertificate(rand.Reader, c, by, e.key.Public(), e.key)
@@ -91,8 +93,8 @@ func (e *renewing) issue(authority, name string, change func(*x509.Certificate))
 	e.set.Roots.AddCert(root)
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
 		DNSNames: []string{name, "mail.contoso.com"}, NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(1, 0, 0)}
-	if change != nil {
-		change(leaf)
+	if with != nil {
+		with(leaf)
 	}
 	return certificate.Bundle{Leaf: signed(leaf, root), Chain: []*x509.Certificate{root}, Key: e.key}
 }
@@ -204,6 +206,66 @@ func (e *renewing) exchangers(hosts ...string) {
 	fact.MX.SeedAll(e.set.Network, func(string) ([]string, error) { return hosts, nil })
 }
 
+// A certificate for servers alone is taken, and the doubt is said.
+func TestTransportCertificateForServersAlone(t *testing.T) {
+	for _, usage := range [][]x509.ExtKeyUsage{nil, {x509.ExtKeyUsageServerAuth}} {
+		e := newRenewing(t)
+		e.r.Transport.Bundle = e.issue("CA 2", "mail2.contoso.com",
+			func(c *x509.Certificate) { c.ExtKeyUsage = usage })
+		d, got := e.planned()
+		said := slices.ContainsFunc(d.Notes,
+			func(n change.Note) bool { return strings.Contains(n.Text.String(), "is not for clients") })
+		if said != (usage != nil) || len(got) == 0 {
+			t.Errorf("%v: %q, %v", usage, got, d.Notes)
+		}
+	}
+}
+
+// Without the answer of one server, what is in the stores is not known.
+func TestStoresOfEveryServer(t *testing.T) {
+	w := newWorld(t)
+	w.contoso.objects["ExchangeServer"] = []map[string]any{{"Name": "EX1", "ServerRole": "Mailbox"},
+		{"Name": "EDGE1", "ServerRole": "Edge"}}
+	if live, err := stores(t.Context(), exchange.ReadOnly(w.contoso)); err != nil || len(live) != 0 ||
+		len(w.contoso.commands) != 2 {
+		t.Errorf("%v, %v after %v", live, err, w.contoso.commands)
+	}
+	w.contoso.fail["Get-ExchangeCertificate"] = errors.New("no answer")
+	if live, err := stores(t.Context(), exchange.ReadOnly(w.contoso)); err == nil {
+		t.Errorf("%v", live)
+	}
+}
+
+// Each command names the server, asks nothing, and does not overwrite the server's own certificate (Force).
+func TestServerCertificateCommands(t *testing.T) {
+	want := change.Properties{"Server": "EX1", "Thumbprint": "AB", "FileData": "x", "Services": "SMTP"}
+	created, err := serverCertificate.Command(change.Create, "", want, nil)
+	if err != nil || created.Parameters["Server"] != "EX1" || created.Parameters["Password"] != nil ||
+		len(created.Then) != 1 {
+		t.Fatalf("%+v, %v", created, err)
+	}
+	removed, err := serverCertificate.Command(change.Delete, "", nil, &change.Live{Properties: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []change.Command{created.Then[0], removed} {
+		if c.Parameters["Server"] != "EX1" || c.Parameters["Thumbprint"] != "AB" || c.Parameters["Confirm"] != false ||
+			c.Parameters["Force"] != nil {
+			t.Errorf("%+v", c)
+		}
+	}
+	delete(want, "FileData") // as a journal has it
+	if c, err := serverCertificate.Command(change.Create, "", want, nil); !errors.Is(err, change.ErrNoOperation) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, c := range []change.Change{{After: change.Properties{"Server": "EX1"}},
+		{Before: change.Properties{"Server": "EX1"}}, {Identity: `EX1\AB`}} {
+		if find := findInStore(c); find.Parameters["Server"] != "EX1" {
+			t.Errorf("%+v: %+v", c, find)
+		}
+	}
+}
+
 // Of two certificates with one issuer and subject, Exchange uses the one that ends last: one that ends
 // at the same moment is no successor.
 func TestRenewalEndsLater(t *testing.T) {
@@ -288,6 +350,7 @@ func TestTransportRotationInTheTenant(t *testing.T) {
 	next := fact.InboundConnector{Name: standard + " (2)", Type: "OnPremises", CertificateName: "Mail2.contoso.com"}
 	for name, test := range map[string]struct {
 		inbound []fact.InboundConnector // the first is that of the record
+		record  string                  // another name in the record
 		unknown bool                    // the tenant has no record
 		done    bool                    // the connectors name the new certificate
 		want    []string                // of the tenant's
@@ -303,6 +366,11 @@ func TestTransportRotationInTheTenant(t *testing.T) {
 			want: []string{"no InboundConnector " + standard}},
 		"one name": {inbound: []fact.InboundConnector{{Name: standard, Type: "OnPremises",
 			CertificateName: "mail2.contoso.com"}}},
+		"the record is ahead of the servers": {inbound: []fact.InboundConnector{next, old}, waits: 1},
+		"the record names it in other letters": {inbound: []fact.InboundConnector{old}, record: strings.ToUpper(standard),
+			waits: 1, want: []string{"InboundConnector " + next.Name, "OnPremisesOrganization " + contosoGUID}},
+		"the record's connector is gone": {inbound: []fact.InboundConnector{next}, record: "gone",
+			want: []string{"OnPremisesOrganization " + contosoGUID}},
 		"by hand": {inbound: []fact.InboundConnector{{Name: "By hand", Type: "OnPremises",
 			CertificateName: "MAIL.contoso.com"}}, unknown: true, want: []string{"InboundConnector " + standard},
 			notes: "Remove-InboundConnector -Identity 'By hand'"},
@@ -313,6 +381,10 @@ func TestTransportRotationInTheTenant(t *testing.T) {
 			e := newRenewing(t)
 			e.r.Transport.Bundle = e.issue("CA 2", "mail2.contoso.com", nil)
 			e.known(test.inbound...)
+			if test.record != "" {
+				fact.HybridOrganizations.Seed(e.set.Tenant, []fact.HybridOrganization{{Name: contosoGUID, GUID: contosoOrg,
+					Inbound: test.record, Outbound: "Outbound to " + contosoGUID}}, nil)
+			}
 			if test.unknown {
 				fact.HybridOrganizations.Seed(e.set.Tenant, nil, nil)
 			}
