@@ -164,6 +164,95 @@ func TestComplaintsAreClean(t *testing.T) {
 	}
 }
 
+// What the flags say about a run reaches it.
+func TestFlagsReachTheRun(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"apply"}, {"rotate", "auth-certificate", "stage"}, {"rollback", "r1"}} {
+		s := &scripted{plan: onePlan(t)}
+		got := execute(t, s, "", append(args, "--wait", "7s", "--accept", "removals", "--yes", "-f", file)...)
+		if got.code != 0 || s.applied.Wait != 7*time.Second || !slices.Contains(s.applied.Accept, "removals") ||
+			s.applied.StateDir == "" || s.applied.Version == "" {
+			t.Errorf("%v: exit %d, %+v", args, got.code, s.applied)
+		}
+	}
+	s := &scripted{plan: onePlan(t)}
+	execute(t, s, "", "apply", "--digest", "sha256:x", "--yes", "-f", file)
+	if s.applied.Digest != "sha256:x" {
+		t.Errorf("%+v", s.applied)
+	}
+}
+
+// Nothing is changed when the checks before it did not come to their end, whatever they returned.
+func TestCutOffChecksChangeNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"apply"}, {"rotate", "auth-certificate", "stage"}} {
+		for _, failed := range []error{nil, errors.New("no answer")} {
+			ctx, cancel := context.WithCancel(t.Context())
+			s := &scripted{plan: onePlan(t), rechecks: func() error {
+				if failed == nil {
+					cancel()
+				}
+				return failed
+			}}
+			got := executeIn(ctx, t, s, "", append(args, "--yes", "-f", file)...)
+			cancel()
+			if want := map[bool]int{true: exitCancelled, false: exitFailure}[failed == nil]; got.code != want ||
+				slices.Contains(s.called, "apply") {
+				t.Errorf("%v, %v: exit %d, called %v", args, failed, got.code, s.called)
+			}
+		}
+	}
+}
+
+// A run is complete although nobody can read its report: that is said, and is no success.
+func TestReportOfARunThatCannotBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	var errout bytes.Buffer
+	s := &scripted{plan: onePlan(t), apply: apply.Report{Kind: "ApplyReport", Summary: apply.Summary{Done: 1}}}
+	at := streams{In: strings.NewReader(""), Out: full{}, Err: &errout,
+		Env: func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home}[name] }}
+	code := runIn(t.Context(), []string{"apply", "-f", file, "--yes", "-o", "json"}, at,
+		func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+	if code != exitFailure || !strings.Contains(errout.String(), "the run is complete, but its report cannot be written") {
+		t.Errorf("exit %d: %s", code, errout.String())
+	}
+}
+
+// Who types the answers has no line left for a question.
+func TestNobodyIsAskedWhoTypesTheAnswers(t *testing.T) {
+	home := t.TempDir()
+	var errout bytes.Buffer
+	file := filepath.Join(home, "typed")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	typed, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	defer func(was *os.File) { os.Stdin = was }(os.Stdin)
+	os.Stdin = typed
+	s := &scripted{plan: onePlan(t)}
+	at := streams{In: typed, Out: io.Discard, Err: &errout, InTTY: true, ErrTTY: true,
+		Env: func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home}[name] }}
+	code := runIn(t.Context(), []string{"apply", "-f", "-"}, at,
+		func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+	if code != exitUsage || !strings.Contains(errout.String(), "confirm with --yes") {
+		t.Errorf("exit %d: %s", code, errout.String())
+	}
+}
+
 // CI can run with a terminal and without a person.
 func TestNobodyIsAskedInCI(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.yaml")

@@ -94,6 +94,7 @@ type scripted struct {
 	noticed    [][]report.Outcome // per call of Notify
 	unnotified error
 	rotation   deployment.Rotation
+	rechecks   func() error // instead of the end of the context
 }
 
 func (s *scripted) opened(o deployment.Options) {
@@ -140,6 +141,9 @@ func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan,
 func (s *scripted) Recheck(ctx context.Context, _ change.Plan, obs observe.Observer) (check.Report, error) {
 	s.note("recheck")
 	obs.Observe(observe.Started{Stage: "check"})
+	if s.rechecks != nil {
+		return s.recheck, s.rechecks()
+	}
 	return s.recheck, ctx.Err()
 }
 
@@ -180,8 +184,9 @@ func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, ob
 	return s.apply, s.call(ctx, "apply", obs)
 }
 
-func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, obs observe.Observer) (apply.Report,
+func (s *scripted) Rollback(ctx context.Context, run string, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
+	s.applied = o
 	return s.apply, s.call(ctx, "rollback "+run, obs)
 }
 
@@ -407,6 +412,11 @@ func TestExitCodes(t *testing.T) {
 		{"init with -f", scripted{}, []string{"init"}, 2, []string{"--output-file"}},
 		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2,
 			[]string{"--only"}},
+		{"apply a file but for a part", scripted{}, []string{"apply", planFile, "--yes", "--skip", "x"}, 2,
+			[]string{"make a new plan"}},
+		{"cut off before the last change", scripted{err: context.Canceled, apply: apply.Report{Kind: "ApplyReport",
+			Summary: apply.Summary{Done: 1, Pending: 1}}}, []string{"apply", planFile, "--yes"}, 130,
+			[]string{"goes on with the rest"}},
 		{"apply, a check failed", scripted{plan: plan, recheck: checked(fail)}, []string{"apply", "--yes"}, 3,
 			[]string{"not accepted: 1 check that the plan depends on failed or could not look\n  a.c (): broken",
 				"--accept failed-checks"}},
@@ -479,6 +489,8 @@ func TestExitCodes(t *testing.T) {
 			[]string{"--yes"}},
 		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3,
 			[]string{"prerequisites"}},
+		{"unattended, no access", scripted{check: checked(fail, denied), plan: plan},
+			[]string{"--non-interactive", "--yes"}, 4, []string{"prerequisites"}},
 		{"unattended, still failing", scripted{check: checked(pass), test: tested(freebusy.Failed)},
 			[]string{"--non-interactive", "--yes"}, 3, nil},
 	}
