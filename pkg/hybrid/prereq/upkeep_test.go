@@ -417,6 +417,13 @@ func TestUpkeepDisorders(t *testing.T) {
 					SmartHosts: []string{"relay.example"}})
 			})
 		}, []string{"warn transport.send-cost contoso"}},
+		"a way of one site": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[0].Enabled = true
+				*c = append(*c, fact.SendConnector{Name: "Relay", Enabled: true, Scoped: true, AddressSpaces: []string{"*"},
+					SmartHosts: []string{"relay.example"}})
+			})
+		}, nil},
 		"a reserve": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
 				(*c)[0].Enabled = true
