@@ -185,6 +185,36 @@ func TestFlagsReachTheRun(t *testing.T) {
 	}
 }
 
+// What is shown and agreed to is what is undone, even when a newer run appears meanwhile.
+func TestRollbackOfWhatWasShown(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		typed  string
+		args   []string
+		called string
+		code   int
+	}{
+		{"y\n", nil, "preview,rollback newest", exitFine},
+		{"y\n", []string{"r7"}, "preview r7,rollback r7", exitFine},
+		{"n\n", nil, "preview", exitCancelled},
+		{"y\n", []string{"r7", "--dry-run"}, "preview r7", exitFine},
+		{"", []string{"r7", "--yes"}, "rollback r7", exitFine},
+	} {
+		home := t.TempDir()
+		s := &scripted{plan: onePlan(t)}
+		at := streams{In: strings.NewReader(test.typed), Out: io.Discard, Err: io.Discard, InTTY: true, ErrTTY: true,
+			Env: func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home}[name] }}
+		code := runIn(t.Context(), append([]string{"rollback", "-f", file}, test.args...), at,
+			func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+		if called := strings.Join(s.called, ","); code != test.code || called != test.called {
+			t.Errorf("%v, %q: exit %d, called %s", test.args, test.typed, code, called)
+		}
+	}
+}
+
 // Nothing is changed when the checks before it did not come to their end, whatever they returned.
 func TestCutOffChecksChangeNothing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.yaml")

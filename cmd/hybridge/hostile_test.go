@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
@@ -37,6 +38,16 @@ func TestOutputFileKeepsTheOld(t *testing.T) {
 			f.File.Close() // every further write fails, as on a full disk
 			fmt.Fprint(f, "w")
 		}, "old"},
+		"disk full at the end": {func(f *outputFile) { // a write fails, and closing does not
+			fmt.Fprint(f, "ne")
+			reading, err := os.Open(f.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.File.Close()
+			f.File = reading
+			fmt.Fprint(f, "w")
+		}, "old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -49,7 +60,7 @@ func TestOutputFileKeepsTheOld(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.use(f)
-			if err := f.commit(); (err != nil) != (name == "disk full") {
+			if err := f.commit(); (err != nil) != strings.HasPrefix(name, "disk full") {
 				t.Errorf("commit: %v", err)
 			}
 			if got, err := os.ReadFile(path); err != nil || string(got) != test.want {

@@ -197,7 +197,11 @@ func (s *scripted) Discover(context.Context, observe.Observer) (deployment.Found
 func (s *scripted) PreviewRollback(
 	ctx context.Context, run string, _ apply.Options, obs observe.Observer,
 ) (apply.Undo, error) {
-	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: run, Changes: s.plan.Changes,
+	previewed := run
+	if run == "" {
+		previewed = "newest"
+	}
+	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: previewed, Changes: s.plan.Changes,
 			Summary: s.plan.Summary},
 		s.call(ctx, strings.TrimSpace("preview "+run), obs)
 }
