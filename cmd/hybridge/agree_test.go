@@ -17,6 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -238,6 +239,35 @@ func TestCutOffChecksChangeNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Checks that were cut off are no success, although none failed.
+func TestCutOffChecksAreNoSuccess(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	code := runIn(ctx, []string{"check", "-f", file}, streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard,
+		Env: func(name string) string {
+			return map[string]string{"HOME": filepath.Dir(file), "LocalAppData": filepath.Dir(file)}[name]
+		}}, func(answers.Answers, deployment.Options) (deployed, error) {
+		return cutChecks{&scripted{}, cancel}, nil
+	})
+	if code != exitCancelled {
+		t.Errorf("exit %d", code)
+	}
+}
+
+type cutChecks struct {
+	*scripted
+	cancel func()
+}
+
+func (c cutChecks) Check(context.Context, observe.Observer) (check.Report, error) {
+	c.cancel()
+	return checked(check.Result{ID: "a.b", Status: check.StatusPass}), nil
 }
 
 // A run is complete although nobody can read its report: that is said, and is no success.

@@ -416,6 +416,9 @@ func TestExitCodes(t *testing.T) {
 		{"init with -f", scripted{}, []string{"init"}, 2, []string{"--output-file"}},
 		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2,
 			[]string{"--only"}},
+		{"a time for messages, and none is sent", scripted{test: tested(freebusy.OK)}, []string{"test", "--wait", "1m"}, 2,
+			[]string{"--wait goes with --message"}},
+		{"a time for messages", scripted{test: tested(freebusy.OK)}, []string{"test", "--message", "--wait", "1m"}, 0, nil},
 		{"apply a file but for a part", scripted{}, []string{"apply", planFile, "--yes", "--skip", "x"}, 2,
 			[]string{"make a new plan"}},
 		{"cut off before the last change", scripted{err: context.Canceled, apply: apply.Report{Kind: "ApplyReport",
@@ -679,7 +682,14 @@ func TestStateDir(t *testing.T) {
 			t.Errorf("state in %s", s.options.StateDir)
 		}
 	}
-	if len(dirs) != 2 {
+	elsewhere := filepath.Join(t.TempDir(), "answers.yaml") // of another organization with one name
+	if err := os.WriteFile(elsewhere, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{}
+	execute(t, s, "", "plan", "-f", elsewhere)
+	dirs[filepath.Base(s.options.StateDir)] = true
+	if len(dirs) != 3 {
 		t.Errorf("shared: %v", dirs)
 	}
 }
