@@ -115,7 +115,7 @@ func TestRotateServicesAndCode(t *testing.T) {
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for services, want := range map[string]string{"": "", "SMTP,IMAP": "SMTP IMAP"} {
+	for services, want := range map[string]string{"": "", "SMTP,IMAP": "SMTP IMAP", ",SMTP,": "SMTP"} {
 		s := &scripted{}
 		execute(t, s, "", "rotate", "transport-certificate", "--pfx", "x", "--services", services, "-f", file)
 		if got := strings.Join(s.rotation.Services, " "); got != want || len(s.rotation.Services) != len(strings.Fields(want)) {

@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -238,6 +239,7 @@ func TestNameDisorders(t *testing.T) {
 		{"smart host that is an address", func(_ *testing.T, f *fact.Set) {
 			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Type: "OnPremises",
 				Enabled: true, SmartHosts: []string{"[203.0.113.7]"}}}, nil)
+			fact.Hosts.Seed(f.Network, "[203.0.113.7]", fact.Host{}, dns.ErrAbsent)
 		}, nil},
 		{"smart host unknown", func(_ *testing.T, f *fact.Set) {
 			fact.OutboundConnectors.Seed(f.Tenant,
@@ -820,6 +822,30 @@ func unverify(t *testing.T, f *fact.Set, domain string) {
 
 // closedPort is the error of a port that is closed.
 var closedPort = link.Classify(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+
+// Answers are remembered by name: each is asked for in small letters. What is wrong goes before what is unknown.
+func TestEachDomain(t *testing.T) {
+	set, _ := healthy(t)
+	set.Forests[0].Answers.Domains = []string{"Contoso.COM", "contoso.net"}
+	for _, test := range []struct {
+		wrong, unknown string // domains
+		want           check.Status
+	}{{"", "", check.StatusPass}, {"contoso.com", "", check.StatusFail}, {"", "contoso.com", check.StatusError},
+		{"contoso.net", "contoso.com", check.StatusFail}} {
+		run := eachDomain("fine", func(_ context.Context, _ Input, domain string) (msg.Text, error) {
+			switch domain {
+			case test.wrong:
+				return msg.Plain("wrong"), nil
+			case test.unknown:
+				return msg.Text{}, dns.ErrFailed
+			}
+			return msg.Text{}, nil
+		})
+		if r := run(t.Context(), Input{Set: set, Forest: set.Forests[0]}); r.Status != test.want {
+			t.Errorf("%+v: %s", test, r.Status)
+		}
+	}
+}
 
 func TestHostsOfTheCloud(t *testing.T) {
 	c := cloud.Cloud{TLSDomain: "mail.protection.outlook.com"}
