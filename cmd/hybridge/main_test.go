@@ -210,9 +210,12 @@ func (s *scripted) Test(ctx context.Context, o deployment.TestOptions, obs obser
 	return s.test, s.call(ctx, strings.TrimSpace("test "+o.From+" "+o.To), obs)
 }
 
-func (s *scripted) Notify(_ context.Context, _ report.About, seen []report.Outcome) error {
+func (s *scripted) Notify(ctx context.Context, _ report.About, seen []report.Outcome) error {
 	notes.Lock()
 	defer notes.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err() // no message leaves
+	}
 	s.noticed = append(s.noticed, seen)
 	return s.unnotified
 }
