@@ -648,6 +648,11 @@ func TestDisorders(t *testing.T) {
 			graphless(f)
 		}, []string{"warn servers.build contoso", "warn servers.mitigation-files contoso",
 			"warn servers.updates contoso", "warn tenant.ews-switch tenant", "warn transport.enforcement contoso"}},
+		{"an old server without mailboxes", func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, fact.Server{Name: "UM1", Version: "Version 14.3 (Build 123.4)"})
+			})
+		}, nil},
 		{"no servers", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)

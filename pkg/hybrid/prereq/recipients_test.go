@@ -56,7 +56,13 @@ func TestEveryRuleIsChecked(t *testing.T) {
 				t.Errorf("%v, want %s", got, want)
 			}
 			for _, result := range report.Results {
-				if string(result.ID) == r.ID && result.Scope == "contoso" && result.Remedy.Considerations.IsZero() {
+				if string(result.ID) != r.ID || result.Scope != "contoso" {
+					continue
+				}
+				if !strings.Contains(result.Summary.String(), "1 of 3 recipients") {
+					t.Error(result.Summary)
+				}
+				if result.Remedy.Considerations.IsZero() {
 					t.Error("no consideration")
 				}
 			}

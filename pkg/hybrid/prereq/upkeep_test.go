@@ -363,6 +363,19 @@ func TestUpkeepDisorders(t *testing.T) {
 				{Name: "d", Type: "Partner", Enabled: true, CertificateName: "mail.contoso.com"}}, nil)
 		}), []string{"fail certificates.inbound-distinct tenant"}},
 
+		"two inbound connectors, one of them off": {seed(func(f *fact.Set) {
+			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{
+				{Name: "a", Type: "OnPremises", Enabled: true, CertificateName: "mail.contoso.com"},
+				{Name: "b", Type: "OnPremises", CertificateName: "mail.contoso.com"}}, nil)
+		}), nil},
+
+		"connector for Exchange Online alone": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.ReceiveConnectors, f.Forests[0], func(c *[]fact.ReceiveConnector) {
+				*c = append(*c, fact.ReceiveConnector{Identity: `EX1\Tenant`, Server: "EX1", Enabled: true,
+					Bindings: []string{"0.0.0.0:25"}, RemoteIPRanges: []string{"40.107.3.0-40.107.4.255"},
+					Capabilities: []string{"mail.protection.outlook.com:AcceptCloudServicesMail"}})
+			})
+		}, nil},
 		"connector for Exchange Online's addresses": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.ReceiveConnectors, f.Forests[0], func(c *[]fact.ReceiveConnector) {
 				*c = append(*c, fact.ReceiveConnector{Identity: `EX1\Relay`, Server: "EX1", Enabled: true,
