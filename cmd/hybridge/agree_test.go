@@ -17,6 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -161,6 +162,154 @@ func TestComplaintsAreClean(t *testing.T) {
 		if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "error: ") {
 			t.Errorf("got %q", b.String())
 		}
+	}
+}
+
+// What the flags say about a run reaches it.
+func TestFlagsReachTheRun(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"apply"}, {"rotate", "auth-certificate", "stage"}, {"rollback", "r1"}} {
+		s := &scripted{plan: onePlan(t)}
+		got := execute(t, s, "", append(args, "--wait", "7s", "--accept", "removals", "--yes", "-f", file)...)
+		if got.code != 0 || s.applied.Wait != 7*time.Second || !slices.Contains(s.applied.Accept, "removals") ||
+			s.applied.StateDir == "" || s.applied.Version == "" {
+			t.Errorf("%v: exit %d, %+v", args, got.code, s.applied)
+		}
+	}
+	s := &scripted{plan: onePlan(t)}
+	execute(t, s, "", "apply", "--digest", "sha256:x", "--yes", "-f", file)
+	if s.applied.Digest != "sha256:x" {
+		t.Errorf("%+v", s.applied)
+	}
+}
+
+// What is shown and agreed to is what is undone, even when a newer run appears meanwhile.
+func TestRollbackOfWhatWasShown(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		typed  string
+		args   []string
+		called string
+		code   int
+	}{
+		{"y\n", nil, "preview,rollback newest", exitFine},
+		{"y\n", []string{"r7"}, "preview r7,rollback r7", exitFine},
+		{"n\n", nil, "preview", exitCancelled},
+		{"y\n", []string{"r7", "--dry-run"}, "preview r7", exitFine},
+		{"", []string{"r7", "--yes"}, "rollback r7", exitFine},
+	} {
+		home := t.TempDir()
+		s := &scripted{plan: onePlan(t)}
+		at := streams{In: strings.NewReader(test.typed), Out: io.Discard, Err: io.Discard, InTTY: true, ErrTTY: true,
+			Env: func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home}[name] }}
+		code := runIn(t.Context(), append([]string{"rollback", "-f", file}, test.args...), at,
+			func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+		if called := strings.Join(s.called, ","); code != test.code || called != test.called {
+			t.Errorf("%v, %q: exit %d, called %s", test.args, test.typed, code, called)
+		}
+	}
+}
+
+// Nothing is changed when the checks before it did not come to their end, whatever they returned.
+func TestCutOffChecksChangeNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"apply"}, {"rotate", "auth-certificate", "stage"}} {
+		for _, failed := range []error{nil, errors.New("no answer")} {
+			ctx, cancel := context.WithCancel(t.Context())
+			s := &scripted{plan: onePlan(t), rechecks: func() error {
+				if failed == nil {
+					cancel()
+				}
+				return failed
+			}}
+			got := executeIn(ctx, t, s, "", append(args, "--yes", "-f", file)...)
+			cancel()
+			if want := map[bool]int{true: exitCancelled, false: exitFailure}[failed == nil]; got.code != want ||
+				slices.Contains(s.called, "apply") {
+				t.Errorf("%v, %v: exit %d, called %v", args, failed, got.code, s.called)
+			}
+		}
+	}
+}
+
+// Checks that were cut off are no success, although none failed.
+func TestCutOffChecksAreNoSuccess(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	code := runIn(ctx, []string{"check", "-f", file}, streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard,
+		Env: func(name string) string {
+			return map[string]string{"HOME": filepath.Dir(file), "LocalAppData": filepath.Dir(file)}[name]
+		}}, func(answers.Answers, deployment.Options) (deployed, error) {
+		return cutChecks{&scripted{}, cancel}, nil
+	})
+	if code != exitCancelled {
+		t.Errorf("exit %d", code)
+	}
+}
+
+type cutChecks struct {
+	*scripted
+	cancel func()
+}
+
+func (c cutChecks) Check(context.Context, observe.Observer) (check.Report, error) {
+	c.cancel()
+	return checked(check.Result{ID: "a.b", Status: check.StatusPass}), nil
+}
+
+// A run is complete although nobody can read its report: that is said, and is no success.
+func TestReportOfARunThatCannotBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	var errout bytes.Buffer
+	s := &scripted{plan: onePlan(t), apply: apply.Report{Kind: "ApplyReport", Summary: apply.Summary{Done: 1}}}
+	at := streams{In: strings.NewReader(""), Out: full{}, Err: &errout,
+		Env: func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home}[name] }}
+	code := runIn(t.Context(), []string{"apply", "-f", file, "--yes", "-o", "json"}, at,
+		func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+	if code != exitFailure || !strings.Contains(errout.String(), "the run is complete, but its report cannot be written") {
+		t.Errorf("exit %d: %s", code, errout.String())
+	}
+}
+
+// Who types the answers has no line left for a question.
+func TestNobodyIsAskedWhoTypesTheAnswers(t *testing.T) {
+	home := t.TempDir()
+	var errout bytes.Buffer
+	file := filepath.Join(home, "typed")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	typed, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	defer func(was *os.File) { os.Stdin = was }(os.Stdin)
+	os.Stdin = typed
+	s := &scripted{plan: onePlan(t)}
+	at := streams{In: typed, Out: io.Discard, Err: &errout, InTTY: true, ErrTTY: true,
+		Env: func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home}[name] }}
+	code := runIn(t.Context(), []string{"apply", "-f", "-"}, at,
+		func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+	if code != exitUsage || !strings.Contains(errout.String(), "confirm with --yes") {
+		t.Errorf("exit %d: %s", code, errout.String())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"io/fs"
 	"net/url"
@@ -39,6 +40,21 @@ func unzipped(t *testing.T, path string) map[string][]byte {
 		in.Close()
 	}
 	return out
+}
+
+func TestMoment(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
+	for text, want := range map[string]time.Time{"": {}, "72h": now.Add(-72 * time.Hour),
+		"2026-11-20": time.Date(2026, 11, 20, 0, 0, 0, 0, time.Local)} {
+		if got, err := moment(text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"-72h", "72", "20.11.2026"} {
+		if got, err := moment(text, now); !errors.Is(err, errUsage) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
 }
 
 // No secret of the lab is in a plan, a journal, a log, a script, a snapshot or a bundle. A bundle
@@ -85,6 +101,13 @@ func TestSupportBundle(t *testing.T) {
 		at("snapshot.json"), "--since", "72h", "--out", at("bundle.zip"))
 	if got.code != 0 {
 		t.Fatalf("support-bundle: %d\n%s", got.code, got.errout)
+	}
+	asked := streams{In: strings.NewReader("n\n"), Out: io.Discard, Err: io.Discard, InTTY: true, ErrTTY: true,
+		Env: func(name string) string { return map[string]string{"HOME": dir, "LocalAppData": dir}[name] }}
+	runIn(t.Context(), []string{"support-bundle", "--snapshot", at("snapshot.json"), "--out", at("refused.zip")}, asked,
+		openDeployment)
+	if _, err := os.Stat(at("refused.zip")); err == nil {
+		t.Error("a bundle is written against the answer of a person")
 	}
 	files := unzipped(t, at("bundle.zip"))
 	for _, name := range []string{"snapshot.json", "check.json", "plan.json", "versions.txt", "request-ids.txt",

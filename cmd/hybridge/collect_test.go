@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
@@ -125,5 +130,43 @@ func TestCollect(t *testing.T) {
 		if got := hybridge(wrong...); got.code != exitUsage || !strings.Contains(got.errout, "snapshot") {
 			t.Errorf("%v: exit %d: %s", wrong, got.code, got.errout)
 		}
+	}
+}
+
+// With -f, a snapshot is judged by those answers and not by its maker's.
+func TestSnapshotWithOtherAnswers(t *testing.T) {
+	dir := t.TempDir()
+	file, snapshot := filepath.Join(dir, "answers.yaml"), filepath.Join(dir, "snapshot.json")
+	write := func(path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(file, strings.Replace(answersFile, "organization: Contoso", "organization: Maker", 1))
+	maker, err := answers.Load(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(maker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(file, answersFile)
+	write(snapshot, `{"apiVersion":"hybridge/v1","kind":"Snapshot","takenAt":"2026-11-27T00:00:00Z","answers":`+string(raw)+
+		`,"readings":[]}`)
+	opened := ""
+	var errs bytes.Buffer
+	code := runIn(t.Context(), []string{"check", "-f", file, "--snapshot", snapshot}, streams{In: strings.NewReader(""),
+		Out: io.Discard, Err: &errs, Env: func(name string) string {
+			return map[string]string{"HOME": dir, "LocalAppData": dir}[name]
+		}}, func(a answers.Answers, o deployment.Options) (deployed, error) {
+		opened = a.Organization
+		if o.Snapshot == nil {
+			t.Error("without the snapshot")
+		}
+		return &scripted{check: checked(check.Result{ID: "a.b", Status: check.StatusPass})}, nil
+	})
+	if code != exitFine || opened != "Contoso" {
+		t.Errorf("exit %d, of %q: %s", code, opened, errs.String())
 	}
 }

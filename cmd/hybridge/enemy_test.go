@@ -91,6 +91,15 @@ func TestBundleOfAnEnemy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"new.PFX", "ca.Pem", "svc.keytab"} {
+		key := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(key, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tk.enclosures([]string{key}, time.Time{}); err == nil || !strings.Contains(err.Error(), "may hold a key") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	var names []string
 	for _, e := range got {
 		names = append(names, e.Name)

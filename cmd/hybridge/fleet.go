@@ -135,7 +135,7 @@ func (t *task) runMember(ctx context.Context, c *cobra.Command, name, file strin
 	}()
 	one.notify(ctx, c, err)
 	f := explain(ctx, c, err)
-	endErr := one.end(f)
+	_ = one.end(f) // it has no output of its own that could fail
 	d := fleet.Deployment{}
 	if held.document != nil {
 		d = fleet.Of(held.document.View())
@@ -144,10 +144,6 @@ func (t *task) runMember(ctx context.Context, c *cobra.Command, name, file strin
 	if f.Message != "" {
 		f.About = report.About{} // the deployment has it
 		d.Error = &f
-	} else if endErr != nil {
-		d.Error = &report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: exitFailure,
-			Message: endErr.Error()}
-		d.ExitCode = exitFailure
 	}
 	return d
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -41,6 +42,64 @@ func TestFleetMembersAreApart(t *testing.T) {
 		}
 		if len(r.Deployments) != want || len(states) != opened || cut != (code == exitCancelled) {
 			t.Errorf("cut %v: exit %d, %d reports, state directories %v", cut, code, len(r.Deployments), states)
+		}
+	}
+}
+
+// A member asks nobody, takes no --parallel of the fleet, reports to its own
+// receivers, and stops no other when it panics.
+func TestFleetMembers(t *testing.T) {
+	folder, _ := fleetFolder(t, 3)
+	opened := 0
+	var members []*scripted
+	open := func(_ answers.Answers, o deployment.Options) (deployed, error) {
+		if o.Prompt != nil || o.Parallel != 0 {
+			t.Errorf("%+v", o)
+		}
+		if opened++; opened == 2 {
+			panic("a bug")
+		}
+		s := &scripted{check: checked(check.Result{ID: "a.b", Status: check.StatusPass})}
+		members = append(members, s)
+		return s, nil
+	}
+	var out, errs bytes.Buffer
+	home := t.TempDir()
+	code := runIn(t.Context(), []string{"check", "-f", folder, "-o", "json", "--parallel", "1"},
+		streams{In: strings.NewReader(""), Out: &out, Err: &errs, InTTY: true, ErrTTY: true, Env: func(name string) string {
+			return map[string]string{"HOME": home, "LocalAppData": home}[name]
+		}}, open)
+	var r fleet.Report
+	if err := json.NewDecoder(&out).Decode(&r); err != nil || code != exitInconclusive || len(r.Deployments) != 3 ||
+		r.Summary.Fine != 2 || r.Summary.Unknown != 1 {
+		t.Errorf("exit %d, %v: %+v %s", code, err, r.Summary, errs.String())
+	}
+	for _, s := range members {
+		if len(s.noticed) != 1 {
+			t.Errorf("%d notices", len(s.noticed))
+		}
+	}
+}
+
+func TestFleetCode(t *testing.T) {
+	failed := fleet.Deployment{ExitCode: exitFailed}
+	for _, test := range []struct {
+		r    fleet.Report
+		want int
+	}{
+		{fleet.Report{}, exitFine},
+		{fleet.Report{Summary: fleet.Summary{Failed: 1}, Deployments: []fleet.Deployment{{ExitCode: exitPending}}},
+			exitPending},
+		{fleet.Report{Summary: fleet.Summary{Failed: 2}, Deployments: []fleet.Deployment{{ExitCode: exitPending}, failed}},
+			exitFailed},
+		{fleet.Report{Summary: fleet.Summary{Failed: 1, Unknown: 1}, Deployments: []fleet.Deployment{failed}},
+			exitInconclusive},
+		{fleet.Report{Summary: fleet.Summary{Failed: 1, Missing: 1}, Deployments: []fleet.Deployment{failed}},
+			exitInconclusive},
+		{fleet.Report{Unreadable: []fleet.Unreadable{{File: "x"}}}, exitInconclusive},
+	} {
+		if got := fleetCode(test.r); got != test.want {
+			t.Errorf("%+v: exit %d, want %d", test.r.Summary, got, test.want)
 		}
 	}
 }

@@ -94,6 +94,7 @@ type scripted struct {
 	noticed    [][]report.Outcome // per call of Notify
 	unnotified error
 	rotation   deployment.Rotation
+	rechecks   func() error // instead of the end of the context
 }
 
 func (s *scripted) opened(o deployment.Options) {
@@ -140,6 +141,9 @@ func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan,
 func (s *scripted) Recheck(ctx context.Context, _ change.Plan, obs observe.Observer) (check.Report, error) {
 	s.note("recheck")
 	obs.Observe(observe.Started{Stage: "check"})
+	if s.rechecks != nil {
+		return s.recheck, s.rechecks()
+	}
 	return s.recheck, ctx.Err()
 }
 
@@ -180,8 +184,9 @@ func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, ob
 	return s.apply, s.call(ctx, "apply", obs)
 }
 
-func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, obs observe.Observer) (apply.Report,
+func (s *scripted) Rollback(ctx context.Context, run string, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
+	s.applied = o
 	return s.apply, s.call(ctx, "rollback "+run, obs)
 }
 
@@ -192,7 +197,11 @@ func (s *scripted) Discover(context.Context, observe.Observer) (deployment.Found
 func (s *scripted) PreviewRollback(
 	ctx context.Context, run string, _ apply.Options, obs observe.Observer,
 ) (apply.Undo, error) {
-	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: run, Changes: s.plan.Changes,
+	previewed := run
+	if run == "" {
+		previewed = "newest"
+	}
+	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: previewed, Changes: s.plan.Changes,
 			Summary: s.plan.Summary},
 		s.call(ctx, strings.TrimSpace("preview "+run), obs)
 }
@@ -201,9 +210,12 @@ func (s *scripted) Test(ctx context.Context, o deployment.TestOptions, obs obser
 	return s.test, s.call(ctx, strings.TrimSpace("test "+o.From+" "+o.To), obs)
 }
 
-func (s *scripted) Notify(_ context.Context, _ report.About, seen []report.Outcome) error {
+func (s *scripted) Notify(ctx context.Context, _ report.About, seen []report.Outcome) error {
 	notes.Lock()
 	defer notes.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err() // no message leaves
+	}
 	s.noticed = append(s.noticed, seen)
 	return s.unnotified
 }
@@ -407,6 +419,14 @@ func TestExitCodes(t *testing.T) {
 		{"init with -f", scripted{}, []string{"init"}, 2, []string{"--output-file"}},
 		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2,
 			[]string{"--only"}},
+		{"a time for messages, and none is sent", scripted{test: tested(freebusy.OK)}, []string{"test", "--wait", "1m"}, 2,
+			[]string{"--wait goes with --message"}},
+		{"a time for messages", scripted{test: tested(freebusy.OK)}, []string{"test", "--message", "--wait", "1m"}, 0, nil},
+		{"apply a file but for a part", scripted{}, []string{"apply", planFile, "--yes", "--skip", "x"}, 2,
+			[]string{"make a new plan"}},
+		{"cut off before the last change", scripted{err: context.Canceled, apply: apply.Report{Kind: "ApplyReport",
+			Summary: apply.Summary{Done: 1, Pending: 1}}}, []string{"apply", planFile, "--yes"}, 130,
+			[]string{"goes on with the rest"}},
 		{"apply, a check failed", scripted{plan: plan, recheck: checked(fail)}, []string{"apply", "--yes"}, 3,
 			[]string{"not accepted: 1 check that the plan depends on failed or could not look\n  a.c (): broken",
 				"--accept failed-checks"}},
@@ -479,6 +499,8 @@ func TestExitCodes(t *testing.T) {
 			[]string{"--yes"}},
 		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3,
 			[]string{"prerequisites"}},
+		{"unattended, no access", scripted{check: checked(fail, denied), plan: plan},
+			[]string{"--non-interactive", "--yes"}, 4, []string{"prerequisites"}},
 		{"unattended, still failing", scripted{check: checked(pass), test: tested(freebusy.Failed)},
 			[]string{"--non-interactive", "--yes"}, 3, nil},
 	}
@@ -663,7 +685,14 @@ func TestStateDir(t *testing.T) {
 			t.Errorf("state in %s", s.options.StateDir)
 		}
 	}
-	if len(dirs) != 2 {
+	elsewhere := filepath.Join(t.TempDir(), "answers.yaml") // of another organization with one name
+	if err := os.WriteFile(elsewhere, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{}
+	execute(t, s, "", "plan", "-f", elsewhere)
+	dirs[filepath.Base(s.options.StateDir)] = true
+	if len(dirs) != 3 {
 		t.Errorf("shared: %v", dirs)
 	}
 }

@@ -183,3 +183,17 @@ func (w *watched) Test(ctx context.Context, o deployment.TestOptions, obs observ
 	}
 	return w.scripted.Test(ctx, o, obs)
 }
+
+// A command that is shown names the state directory, unless the environment does so in the next run too.
+func TestCommandNamesTheStateDir(t *testing.T) {
+	for named, want := range map[string]string{"": "hybridge test", "/set": "hybridge test",
+		"/other": "hybridge test --state-dir /other"} {
+		tk := &task{streams: streams{Env: func(name string) string {
+			return map[string]string{"HYBRIDGE_STATE_DIR": "/set"}[name]
+		}}}
+		tk.stateDir = named
+		if got := tk.command("test"); got != want {
+			t.Errorf("%q: %s", named, got)
+		}
+	}
+}

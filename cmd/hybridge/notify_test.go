@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -36,6 +37,8 @@ func TestVerbsNotify(t *testing.T) {
 		{"plan without drift", scripted{}, []string{"plan", "--detailed-exitcode"}, "plan=pass run=pass"},
 		{"all stages", scripted{check: checked(fail)}, []string{"--non-interactive"}, "a.c=fail run=error"},
 		{"apply", scripted{}, []string{"apply", "--yes"}, ""},
+		{"wrong use, seen late", scripted{err: fmt.Errorf("x: %w", deployment.ErrNoPairs)}, []string{"test"}, ""},
+		{"out of time", scripted{wait: true}, []string{"check", "--timeout", "20ms"}, "run=error"},
 		{"wrong use", scripted{}, []string{"check", "--only"}, ""},
 	} {
 		execute(t, &test.s, "", append(test.args, "-f", file)...)

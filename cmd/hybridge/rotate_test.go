@@ -24,6 +24,8 @@ func TestRotate(t *testing.T) {
 	unknown := change.Plan{LeftOut: []change.LeftOut{{Topic: "auth-certificate", Reason: msg.Of("no answer")}}}
 	both := onePlan(t)
 	both.LeftOut = waits.LeftOut
+	two := onePlan(t)
+	two.Digest = "sha256:another"
 	pfx := []string{"rotate", "transport-certificate", "--pfx", "new.pfx", "--password", "env:P"}
 	for _, test := range []struct {
 		name   string
@@ -48,6 +50,12 @@ func TestRotate(t *testing.T) {
 			"rotate stage"},
 		{"only shown", onePlan(t), append(pfx, "--dry-run"), exitFine, "online/Thing/a", "rotate"},
 		{"saved", onePlan(t), append(pfx, "--out", filepath.Join(dir, "plan.json")), exitFine, "hybridge apply", "rotate"},
+		{"as scripts", onePlan(t), append(pfx, "--scripts", filepath.Join(dir, "by hand")), exitFine, "02-online.ps1",
+			"rotate"},
+		{"scripts of another plan", two, append(pfx, "--scripts", filepath.Join(dir, "by hand")), exitUsage,
+			"scripts of another plan", "rotate"},
+		{"scripts of another plan removed", two, append(pfx, "--force", "--scripts", filepath.Join(dir, "by hand")),
+			exitFine, "removed ", "rotate"},
 		{"not confirmed", onePlan(t), pfx, exitUsage, "--yes", "rotate,recheck"},
 		{"applied", onePlan(t), append(pfx, "--yes"), exitFine, "hybridge test", "rotate,recheck,apply"},
 		{"applied, and the rest waits", both, append(pfx, "--yes"), exitPending, "publish the record first",
@@ -63,6 +71,9 @@ func TestRotate(t *testing.T) {
 			if got.code != test.code || !strings.Contains(got.out+got.errout, test.want) ||
 				strings.Contains(got.out+got.errout, "hunter2") {
 				t.Errorf("exit %d, want %d\n%s%s", got.code, test.code, got.out, got.errout)
+			}
+			if strings.Contains(got.out+got.errout, "Nothing to change") && (len(test.plan.Changes) > 0) {
+				t.Errorf("what waits is said of a plan with changes:\n%s%s", got.out, got.errout)
 			}
 			var called []string
 			for _, c := range s.called {
@@ -94,6 +105,30 @@ func TestRotateWithoutThePassword(t *testing.T) {
 			"--password", ref, "-f", file)
 		if got.code != exitUsage || !strings.Contains(got.errout, want) {
 			t.Errorf("%s: exit %d, %s", ref, got.code, got.errout)
+		}
+	}
+}
+
+// No service is an empty text, and what is not known outranks what waits, in either order.
+func TestRotateServicesAndCode(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for services, want := range map[string]string{"": "", "SMTP,IMAP": "SMTP IMAP", ",SMTP,": "SMTP"} {
+		s := &scripted{}
+		execute(t, s, "", "rotate", "transport-certificate", "--pfx", "x", "--services", services, "-f", file)
+		if got := strings.Join(s.rotation.Services, " "); got != want || len(s.rotation.Services) != len(strings.Fields(want)) {
+			t.Errorf("%q: %q", services, s.rotation.Services)
+		}
+	}
+	waits, unknown := change.LeftOut{Waits: true}, change.LeftOut{}
+	for want, all := range map[int][][]change.LeftOut{exitFine: {nil}, exitPending: {{waits}, {waits, waits}},
+		exitInconclusive: {{unknown}, {waits, unknown}, {unknown, waits}}} {
+		for _, left := range all {
+			if got := rotationCode(change.Plan{LeftOut: left}); got != want {
+				t.Errorf("%v: exit %d, want %d", left, got, want)
+			}
 		}
 	}
 }

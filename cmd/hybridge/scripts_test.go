@@ -12,6 +12,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // Scripts of another plan are not left beside new ones, and nothing else in the folder is touched.
@@ -164,5 +165,32 @@ func TestScriptsByRole(t *testing.T) {
 		if got := execute(t, &scripted{}, "", append([]string{"plan", "-f", file}, args...)...); got.code != exitUsage {
 			t.Errorf("%v: exit %d", args, got.code)
 		}
+	}
+}
+
+// A rollback of a result file undoes the run that it became.
+func TestRollbackOfAResult(t *testing.T) {
+	plan, err := change.Make(t.Context(), map[string]change.Place{"online": nothing{}}, []change.Resource{
+		{Kind: deployment.Kinds()["RemoteDomain"], Target: "online", Key: "a", Name: "a",
+			Properties: change.Properties{"DomainName": "a.example"}}}, change.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "answers.yaml")
+	ran := filepath.Join(dir, apply.ResultFile)
+	for path, text := range map[string]string{
+		file: answersFile, filepath.Join(dir, apply.PlanFile): string(plan.Encode()),
+		ran: fmt.Sprintf(`{"apiVersion": "hybridge/v1", "kind": "ScriptResult", "plan": %q, "changes": {%q: {
+			"script": "01-online.ps1", "status": "refused", "text": "no right", "write": "begun"}}}`,
+			plan.Digest, plan.Changes[0].ID),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &scripted{plan: plan}
+	got := execute(t, s, "", "rollback", ran, "--yes", "-f", file, "--state-dir", filepath.Join(dir, "state"))
+	if called := strings.Join(s.called, ","); got.code != exitFine || !strings.HasPrefix(called, "rollback 2") {
+		t.Errorf("exit %d, called %s: %s", got.code, called, got.errout)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -57,6 +58,9 @@ func TestExposedKeys(t *testing.T) {
 		}
 		return data
 	}
+	if err := os.WriteFile(filepath.Join(dir, "pw"), []byte("pw"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		data     []byte
 		password string
@@ -84,6 +88,22 @@ func TestExposedKeys(t *testing.T) {
 		if test.warns != (len(heard) == 1) || test.warns && !strings.Contains(heard[0],
 			name+" holds a private key without a password and others than its owner may read it") {
 			t.Errorf("%s: %q", name, heard)
+		}
+
+		// A rotation takes PKCS#12 alone, and warns alike.
+		d, heard = &Deployment{options: Options{Dir: dir}, secrets: map[string]secret.Value{}}, nil
+		d.observer = observe.Func(func(e observe.Event) { heard = append(heard, e.(observe.Warning).Text) })
+		r := Rotation{PFX: path}
+		if test.password != "" {
+			r.Password = "file:pw"
+		}
+		_, err := d.newTransport(t.Context(), r)
+		if filepath.Ext(name) == ".pem" {
+			if !errors.Is(err, ErrRotation) || !strings.Contains(err.Error(), "is PEM") {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if err != nil || test.warns != (len(heard) == 1) {
+			t.Errorf("%s: %v, %q", name, err, heard)
 		}
 	}
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
@@ -482,5 +483,23 @@ func TestRotationWithEdge(t *testing.T) {
 		return slices.ContainsFunc(n.Commands, func(c string) bool { return strings.Contains(c, "Import-Exchange") })
 	}) {
 		t.Errorf("no commands for the Edge server: %v", plan.Notes)
+	}
+	// The script for Edge servers is of the present certificate.
+	scripts, err := e.d.Scripts(t.Context(), plan)
+	if err != nil || slices.ContainsFunc(scripts, func(s Script) bool { return strings.HasPrefix(s.Place, "edge/") }) {
+		t.Errorf("%d scripts: %v", len(scripts), err)
+	}
+	runbook, err := e.d.Runbook(t.Context(), plan, "")
+	if err != nil || strings.Contains(string(runbook), "## Edge servers") {
+		t.Errorf("%v: %s", err, runbook)
+	}
+	e.d.options.Only = []string{"nothing/of/it"}
+	if p, err := e.d.Rotate(t.Context(), e.renewed(lab.Renewal{}), &events{}); !errors.Is(err,
+		selection.ErrUnmatched) {
+		t.Errorf("--only does nothing: %v, %v", slices.Collect(ids(p)), err)
+	}
+	e.d.answers.ExchangeOnline = nil
+	if _, err := e.d.Rotate(t.Context(), Rotation{Auth: "stage"}, &events{}); !errors.Is(err, ErrRotation) {
+		t.Errorf("without a tenant: %v", err)
 	}
 }

@@ -79,7 +79,8 @@ func TestAttributable(t *testing.T) {
 	accepted := []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "fabrikam.com", SubDomains: true}}
 	for name, want := range map[string]bool{
 		"contoso.com": true, "Mail.Contoso.com": true, "*.contoso.com": true, "*.eu.contoso.com": false,
-		"mail.eu.contoso.com": false, "mail.eu.fabrikam.com": true, "xcontoso.com": false, "com": false, "": false,
+		"mail.eu.contoso.com": false, "mail.eu.fabrikam.com": true, "xcontoso.com": false,
+		"mail.xfabrikam.com": false, "com": false, "": false,
 	} {
 		if attributable(name, accepted) != want {
 			t.Errorf("%q: want %v", name, want)

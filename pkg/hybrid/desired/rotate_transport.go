@@ -83,9 +83,7 @@ func (r renewal) present() (out []*x509.Certificate, where map[string][]string) 
 				!slices.ContainsFunc(r.old, id.Equal) {
 				continue
 			}
-			if where[thumbprint] == nil {
-				out = append(out, c)
-			}
+			out = append(out, c)
 			where[thumbprint] = append(where[thumbprint], server)
 		}
 	}
@@ -337,15 +335,13 @@ func (p *Planner) pinned(ctx context.Context, r renewal) (ready bool, err error)
 
 // renew plans the changes, in their sequence.
 func (p *Planner) renew(ctx context.Context, r renewal) error {
-	if !r.changes() {
-		present, _ := r.present()
-		for _, c := range present {
-			if !r.Leaf.NotAfter.After(c.NotAfter) {
-				return refuse("%s: the certificate in %s ends on %s, and %s, with the same issuer and subject, on %s: "+
-					"Exchange uses the one that ends last", p.Forest.Name(), r.File,
-					r.Leaf.NotAfter.UTC().Format(time.DateOnly), certificate.Thumbprint(c),
-					c.NotAfter.UTC().Format(time.DateOnly))
-			}
+	present, _ := r.present()
+	for _, c := range present {
+		if certificate.IdentifierOf(c).Equal(r.id) && !r.Leaf.NotAfter.After(c.NotAfter) {
+			return refuse("%s: the certificate in %s ends on %s, and %s, with the same issuer and subject, on %s: "+
+				"Exchange uses the one that ends last", p.Forest.Name(), r.File,
+				r.Leaf.NotAfter.UTC().Format(time.DateOnly), certificate.Thumbprint(c),
+				c.NotAfter.UTC().Format(time.DateOnly))
 		}
 	}
 	before, err := p.renewOnline(ctx, r)

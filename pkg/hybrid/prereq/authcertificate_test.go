@@ -26,6 +26,14 @@ func TestAuthCertificateNow(t *testing.T) {
 			current.NotAfter = today.AddDate(0, 0, -1)
 			a.Servers["EX1"] = []*x509.Certificate{current, valid}
 		}, check.StatusFail, "-NewCertificateEffectiveDate (Get-Date)"},
+		"ended, with others": {func(a *fact.AuthConfig, current, valid *x509.Certificate) {
+			current.NotAfter = today.AddDate(0, 0, -1)
+			short, early := *valid, *valid
+			short.Raw, short.NotAfter = []byte("ends earlier"), today.AddDate(0, 0, 30)
+			early.Raw, early.NotBefore = []byte("not valid yet"), today.AddDate(0, 0, 1)
+			early.NotAfter = today.AddDate(5, 0, 0)
+			a.Servers["EX1"] = []*x509.Certificate{current, &short, valid, &early}
+		}, check.StatusFail, "-NewCertificateEffectiveDate (Get-Date)"},
 		"overdue": {func(a *fact.AuthConfig, current, valid *x509.Certificate) {
 			a.Next, a.NextEffective = certificate.Thumbprint(valid), today.AddDate(0, 0, -2)
 			a.Servers["EX1"] = []*x509.Certificate{current, valid}

@@ -290,15 +290,14 @@ func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (ma
 // result. The others are listed below it.
 func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 	var all []finding.Finding
-	file, fileRight := candidate{}, false
+	file := candidate{}
 	for _, c := range seen.certificates {
 		found := certificate.Judge(c.Bundle, certificate.Use{
 			What: in.certificateName(c), Roots: in.Roots, Hosts: namespaces(in.Forest), Now: in.Now(), Mail: true,
 			Served: c.source == "served",
 		})
-		worst, _ := finding.Worst(found)
 		if c.source == "file" {
-			file, fileRight = c, worst.Level < finding.Wrong
+			file = c
 		}
 		if c.source == "file" || file.Leaf == nil || !c.Leaf.Equal(file.Leaf) {
 			all = append(all, found...)
@@ -322,7 +321,7 @@ func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 		r = check.Failed("%s", text(worst))
 	case worst.Level == finding.Doubtful:
 		r = check.Warned("%s", text(worst))
-	case !fileRight:
+	case file.Leaf == nil:
 		r = check.Unknown(errors.New(worst.String()))
 		r.Summary = text(worst)
 	case worst.Level == finding.Unseen:

@@ -3,6 +3,7 @@ package prereq
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -246,6 +247,26 @@ func TestClock(t *testing.T) {
 	} {
 		if got := clock(today, "EX1", r).String(); !strings.Contains(got, want) {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Where the mail host was not seen, its records are not judged. A host without STARTTLS has no certificate.
+func TestPinsOfAHostThatIsNotSeen(t *testing.T) {
+	for _, test := range []struct {
+		seen fact.MailServer
+		err  error
+		want check.Status
+	}{
+		{fact.MailServer{}, nil, check.StatusSkip},
+		{fact.MailServer{Err: errors.New("timed out")}, nil, check.StatusError},
+		{fact.MailServer{}, errors.New("no route"), check.StatusError},
+	} {
+		set, _ := healthy(t)
+		pin(set, true, dns.Pin{Usage: 3, Selector: 1, Matching: 1, Data: make([]byte, 32)})
+		fact.MailServers.Seed(set.Network, "mail.contoso.com", test.seen, test.err)
+		if r := judgePins(t.Context(), Input{Set: set, Forest: set.Forests[0]}); r.Status != test.want {
+			t.Errorf("%v, %v: %s: %s", test.seen.Err, test.err, r.Status, r.Summary)
 		}
 	}
 }

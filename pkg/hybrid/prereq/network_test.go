@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
@@ -213,6 +215,10 @@ func TestNameDisorders(t *testing.T) {
 		{"MX to both sides", mx("mail.contoso.com", "contoso-com.mail.protection.outlook.com"),
 			[]string{"warn dns.mx-one-way contoso"}},
 		{"MX to Exchange Online", mx("contoso-com.mail.protection.outlook.com"), nil},
+		{"MX to Exchange Online, and the tenant names no host", func(t *testing.T, f *fact.Set) {
+			mx("contoso-com.mail.protection.outlook.com")(t, f)
+			fact.MailExchangers.SeedAll(f.Tenant, func(string) ([]string, error) { return nil, nil })
+		}, nil},
 		{"MX to another tenant", mx("other-com.mail.protection.outlook.com"), []string{"fail dns.mx-tenant contoso"}},
 		{"MX of the coexistence domain gone", func(_ *testing.T, f *fact.Set) {
 			fact.MX.Seed(f.Network, "contoso.mail.onmicrosoft.com", nil, dns.ErrAbsent)
@@ -227,6 +233,14 @@ func TestNameDisorders(t *testing.T) {
 			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{Aliases: []string{"mail.contoso.com"}},
 				dns.ErrAbsent),
 			[]string{"fail dns.coexistence-autodiscover tenant"}},
+		{"autodiscover of the coexistence domain without an address yet",
+			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{Aliases: []string{"autodiscover.outlook.com"}},
+				dns.ErrEmpty), nil},
+		{"smart host that is an address", func(_ *testing.T, f *fact.Set) {
+			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Type: "OnPremises",
+				Enabled: true, SmartHosts: []string{"[203.0.113.7]"}}}, nil)
+			fact.Hosts.Seed(f.Network, "[203.0.113.7]", fact.Host{}, dns.ErrAbsent)
+		}, nil},
 		{"smart host unknown", func(_ *testing.T, f *fact.Set) {
 			fact.OutboundConnectors.Seed(f.Tenant,
 				[]fact.OutboundConnector{{Name: "To", Type: "OnPremises", Enabled: true,
@@ -274,6 +288,11 @@ func TestNameDisorders(t *testing.T) {
 			spf(func(p *fact.SenderPolicy) { p.Includes, p.Macros = nil, true })(t, f)
 			unsigned(f)
 		}, []string{"error dns.dmarc-senders contoso", "error dns.spf-online contoso", "warn dns.dkim contoso"}},
+		{"DMARC watches, and nothing proves the cloud", func(t *testing.T, f *fact.Set) {
+			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "none"})(t, f)
+			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
+			unsigned(f)
+		}, []string{"warn dns.dkim contoso", "warn dns.spf-online contoso"}},
 		{"DMARC refuses, and DKIM proves the cloud", func(t *testing.T, f *fact.Set) {
 			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
 			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
@@ -286,6 +305,9 @@ func TestNameDisorders(t *testing.T) {
 		{"private and public addresses", host("mail.contoso.com",
 			fact.Host{Addresses: append([]netip.Addr{netip.MustParseAddr("10.1.2.3")}, public...)}, nil), nil},
 
+		{"domains in capitals", func(_ *testing.T, f *fact.Set) {
+			f.Forests[0].Answers.Domains = []string{"Contoso.COM"}
+		}, nil},
 		{"second domain", second(func(*fact.Set) {}), nil},
 		{"second domain without autodiscover", second(func(f *fact.Set) {
 			fact.Hosts.Seed(f.Network, "autodiscover.contoso.net", fact.Host{}, dns.ErrAbsent)
@@ -829,3 +851,43 @@ func unverify(t *testing.T, f *fact.Set, domain string) {
 
 // closedPort is the error of a port that is closed.
 var closedPort = link.Classify(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+
+// Answers are remembered by name: each is asked for in small letters. What is wrong goes before what is unknown.
+func TestEachDomain(t *testing.T) {
+	set, _ := healthy(t)
+	set.Forests[0].Answers.Domains = []string{"Contoso.COM", "contoso.net"}
+	for _, test := range []struct {
+		wrong, unknown string // domains
+		want           check.Status
+	}{{"", "", check.StatusPass}, {"contoso.com", "", check.StatusFail}, {"", "contoso.com", check.StatusError},
+		{"contoso.net", "contoso.com", check.StatusFail}} {
+		run := eachDomain("fine", func(_ context.Context, _ Input, domain string) (msg.Text, error) {
+			switch domain {
+			case test.wrong:
+				return msg.Plain("wrong"), nil
+			case test.unknown:
+				return msg.Text{}, dns.ErrFailed
+			}
+			return msg.Text{}, nil
+		})
+		if r := run(t.Context(), Input{Set: set, Forest: set.Forests[0]}); r.Status != test.want {
+			t.Errorf("%+v: %s", test, r.Status)
+		}
+	}
+}
+
+func TestHostsOfTheCloud(t *testing.T) {
+	c := cloud.Cloud{TLSDomain: "mail.protection.outlook.com"}
+	for host, want := range map[string]bool{"contoso-com.Mail.protection.outlook.com": true,
+		"mail.protection.outlook.com": true, "evilmail.protection.outlook.com": false, "": false} {
+		if ofCloud(c, host) != want || ofCloud(cloud.Cloud{}, host) {
+			t.Errorf("%q: want %v", host, want)
+		}
+	}
+	for address, want := range map[string]bool{"10.0.0.1": true, "169.254.0.1": true, "fd00::1": true,
+		"100.64.0.1": true, "::ffff:100.127.0.1": true, "100.128.0.1": false, "203.0.113.7": false} {
+		if private(netip.MustParseAddr(address)) != want {
+			t.Errorf("%s: want %v", address, want)
+		}
+	}
+}

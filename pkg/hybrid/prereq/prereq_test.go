@@ -557,6 +557,9 @@ func TestDisorders(t *testing.T) {
 			f.Roots.AddCert(other.cert)
 			transport(leaf{cn: "mail.fabrikam.com"})(t, f, other)
 		}, []string{"warn certificates.transport-distinct organization"}},
+		{"transport: the file cannot be opened", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, certificate.ErrPassword)
+		}, []string{"error certificates.transport contoso"}},
 		{"transport: served, where no file is named", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{},
 				fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
@@ -635,6 +638,8 @@ func TestDisorders(t *testing.T) {
 			[]string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days", authEnds(20, 0), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 40 days", authEnds(40, 0), []string{"warn certificates.auth contoso"}},
+		{"auth: ends in 30 days", authEnds(30, 0), []string{"warn certificates.auth contoso"}},
+		{"auth: ends in 60 days", authEnds(60, 0), nil},
 		{"auth: ended", authEnds(-1, 0), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days, next staged", authEnds(20, 1000), nil},
 		{"auth: ends in 20 days, next has 120", authEnds(20, 120), []string{"fail certificates.auth contoso"}},
@@ -659,6 +664,11 @@ func TestDisorders(t *testing.T) {
 			graphless(f)
 		}, []string{"warn servers.build contoso", "warn servers.mitigation-files contoso",
 			"warn servers.updates contoso", "warn tenant.ews-switch tenant", "warn transport.enforcement contoso"}},
+		{"an old server without mailboxes", func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, fact.Server{Name: "UM1", Version: "Version 14.3 (Build 123.4)"})
+			})
+		}, nil},
 		{"no servers", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
@@ -1051,6 +1061,7 @@ func TestProof(t *testing.T) {
 		"by MX":          {[]string{"v=spf1 by-mx"}, nil, "MX record ms123.msv1.invalid and waits"},
 		"missing":        {[]string{"v=spf1"}, nil, "lacks its TXT record MS=ms123"},
 		"another":        {[]string{"MS=ms999"}, nil, "another tenant's"},
+		"another, small": {[]string{"ms=ms999"}, nil, "another tenant's"},
 		"no such name":   {nil, dns.ErrAbsent, "lacks its TXT record"},
 		"nobody to ask":  {nil, dns.ErrFailed, ""},
 	} {

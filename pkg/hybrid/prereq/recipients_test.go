@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +56,13 @@ func TestEveryRuleIsChecked(t *testing.T) {
 				t.Errorf("%v, want %s", got, want)
 			}
 			for _, result := range report.Results {
-				if string(result.ID) == r.ID && result.Scope == "contoso" && result.Remedy.Considerations.IsZero() {
+				if string(result.ID) != r.ID || result.Scope != "contoso" {
+					continue
+				}
+				if !strings.Contains(result.Summary.String(), "1 of 3 recipients") {
+					t.Error(result.Summary)
+				}
+				if result.Remedy.Considerations.IsZero() {
 					t.Error("no consideration")
 				}
 			}
@@ -88,6 +95,13 @@ func TestIdentityAndForests(t *testing.T) {
 		last := today.Add(-ago)
 		return tenant(func(o *entra.Organization) { o.OnPremisesLastSyncDateTime = &last })
 	}
+	var unknown []string // rules that need the domains of the tenant
+	for _, r := range fact.Rules {
+		if r.Tenant {
+			unknown = append(unknown, "error "+r.ID+" contoso")
+		}
+	}
+	slices.Sort(unknown)
 	for name, test := range map[string]struct {
 		disturb func(*testing.T, *fact.Set)
 		want    []string
@@ -136,6 +150,9 @@ func TestIdentityAndForests(t *testing.T) {
 			alter(t, fact.Users, f.Forests[0], func(s *fact.UserScan) { s.Linked = 3 })
 			alter(t, fact.Users, f.Forests[1], func(s *fact.UserScan) { *s = fact.UserScan{Users: 3, Named: 3} })
 		}, []string{"warn forests.resource-forest organization"}},
+		"domains of the tenant unknown": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.Users, f.Forests[0], func(s *fact.UserScan) { s.DomainsUnknown = errors.New("no answer") })
+		}, unknown},
 		"a domain shared": {func(_ *testing.T, f *fact.Set) {
 			f.Forests[1].Answers.Domains = append(f.Forests[1].Answers.Domains, "contoso.com")
 		}, []string{"fail domains.accepted fabrikam", "fail forests.own-domain contoso"}},
@@ -152,6 +169,43 @@ func TestIdentityAndForests(t *testing.T) {
 				t.Errorf("%v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// A forest in which no user is seen is no account forest.
+func TestForestWithoutUsers(t *testing.T) {
+	set, _ := healthy(t)
+	alter(t, fact.Users, set.Forests[0], func(s *fact.UserScan) { s.Linked = 3 })
+	alter(t, fact.Users, set.Forests[1], func(s *fact.UserScan) { *s = fact.UserScan{} })
+	at := slices.IndexFunc(recipientChecks, func(c Check) bool { return c.ID == "forests.resource-forest" })
+	if r := recipientChecks[at].Run(t.Context(), Input{Set: set}); r.Status != check.StatusPass {
+		t.Errorf("%s: %s", r.Status, r.Summary)
+	}
+}
+
+// The list for a repair names the attribute that holds the name.
+func TestDuplicatesAreListed(t *testing.T) {
+	set, _ := healthy(t)
+	fact.Duplicates.Seed(set.Organization, []fact.Duplicate{{Address: "a@contoso.com", Owners: []fact.Owner{
+		{Forest: "contoso", DN: "CN=a", SignIn: true}, {Forest: "fabrikam", DN: "CN=b"}}}}, nil)
+	var got []string
+	for _, f := range judgeDuplicates(t.Context(), Input{Set: set}, true).Findings {
+		got = append(got, f.DN+" "+f.Attribute)
+	}
+	if want := []string{"CN=a userPrincipalName", "CN=b proxyAddresses"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// A build of the answers is that of its server, however the name is written.
+func TestOutdatedBuilds(t *testing.T) {
+	servers := []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.17)",
+		Given: fact.Build{Major: 15, Minor: 2, Build: 2562, Revision: 53}}}
+	for given, want := range map[string]int{"EX1=15.2.2562.53": 0, "ex1.contoso.com=15.2.2562.53": 0,
+		"15.2.2562.53": 0, "EX1=15.2.2562.49": 1, "EX2=15.2.2562.53": 1, "15.2.1748.39": 1} {
+		if got := outdatedBuilds([]string{given}, servers); len(got) != want {
+			t.Errorf("%s: %v", given, got)
+		}
 	}
 }
 

@@ -2,11 +2,11 @@ package prereq
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -155,8 +155,8 @@ var transportChecks = []Check{
 			for _, c := range connectors {
 				if c.TreatAsInternal && c.CloudHeader {
 					both = append(both, c.Name)
-					commands = append(commands, fmt.Sprintf("Set-InboundConnector -Identity '%s' "+
-						"-TreatMessagesAsInternal $false", strings.ReplaceAll(c.Name, "'", "''")))
+					commands = append(commands, "Set-InboundConnector -Identity "+exchange.Quote(c.Name)+
+						" -TreatMessagesAsInternal $false")
 				}
 			}
 			if len(both) > 0 {

@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +18,20 @@ func frontend(server string) fact.ReceiveConnector {
 		Identity: server + `\Default Frontend ` + server, Server: server, Role: "FrontendTransport", Enabled: true,
 		Bindings:       []string{"[::]:25", "0.0.0.0:25"},
 		RemoteIPRanges: []string{"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0-255.255.255.255"},
+	}
+}
+
+// PowerShell takes typographic quotes for quotes: a name cannot end the text in which a command has it.
+func TestNamesInCommandsOfMailFlow(t *testing.T) {
+	const name = "Bob's and Eve\u2019s"
+	set, _ := healthy(t)
+	fact.InboundConnectors.Seed(set.Tenant, []fact.InboundConnector{{Name: name, TreatAsInternal: true,
+		CloudHeader: true}}, nil)
+	at := slices.IndexFunc(transportChecks, func(c Check) bool { return c.ID == "transport.internal-messages" })
+	r := transportChecks[at].Run(t.Context(), Input{Set: set})
+	if want := "Set-InboundConnector -Identity 'Bob''s and Eve\u2019\u2019s' -TreatMessagesAsInternal $false"; r.Status !=
+		check.StatusFail || !slices.Equal(r.Remedy.Commands, []string{want}) {
+		t.Errorf("%s: %q", r.Status, r.Remedy.Commands)
 	}
 }
 

@@ -83,7 +83,7 @@ var upkeepChecks = []Check{
 			ways := map[string][]string{}
 			for _, s := range servers {
 				if s.Mailbox && !s.Edge {
-					way := strings.ToLower(strings.TrimSuffix(s.Proxy, "/"))
+					way := strings.ToLower(strings.TrimSuffix(withoutPassword(s.Proxy), "/"))
 					if way == "" {
 						way = "none"
 					}
@@ -121,11 +121,7 @@ var upkeepChecks = []Check{
 					(u.Path == "" || u.Path == "/") {
 					return flaw{}
 				}
-				shown := s.Proxy
-				if err == nil {
-					shown = u.Redacted()
-				}
-				return flaw{s.Name + " (" + shown + ")",
+				return flaw{s.Name + " (" + withoutPassword(s.Proxy) + ")",
 					[]string{"Set-ExchangeServer -Identity " + exchange.Quote(s.Name) +
 						" -InternetWebProxy 'http://proxy.example:8080'"}}
 			})),
@@ -356,6 +352,20 @@ var upkeepChecks = []Check{
 					exchange.Quote(o.Name)}}
 			})),
 	},
+}
+
+// withoutPassword replaces what stands before the host of a proxy. Exchange keeps the value as it was
+// written, which is not always an address.
+func withoutPassword(proxy string) string {
+	at := strings.LastIndexByte(proxy, '@')
+	if at < 0 {
+		return proxy
+	}
+	scheme, _, ok := strings.Cut(proxy[:at], "://")
+	if !ok {
+		return "xxxxx" + proxy[at:]
+	}
+	return scheme + "://xxxxx" + proxy[at:]
 }
 
 // updatesChecks look at the security updates of servers, and at what Microsoft knows to be wrong

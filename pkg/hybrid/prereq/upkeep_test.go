@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"maps"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +133,25 @@ func TestUpkeepDisorders(t *testing.T) {
 			})
 		}
 	}
+	twoBuilds := seed(func(f *fact.Set) {
+		fact.Installed.Seed(f.Forests[0], []fact.Install{
+			{Server: "EX1", Told: true, Build: fact.Build{Major: 15, Minor: 2, Build: 2562, Revision: 53}},
+			{Server: "EX2", Told: true, Build: fact.Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}}}, nil)
+	})
+	federation := func(left int) disorder {
+		return func(t *testing.T, f *fact.Set, ca *authority) {
+			ends := ca.issue(t, leaf{cn: "Federation", selfSigned: true, to: today.AddDate(0, 0, left)}).Leaf
+			store("EX1", ends)(t, f, ca)
+			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ends)}},
+				nil)
+		}
+	}
+	mailUntil := func(b certificate.Bundle) disorder {
+		return func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.MailDoors, f.Forests[0],
+				func(d *[]fact.MailDoor) { *d = append(*d, fact.MailDoor{Server: "EX2", Mail: served(b)}) })
+		}
+	}
 	for name, test := range map[string]struct {
 		disturb disorder
 		want    []string
@@ -150,6 +171,12 @@ func TestUpkeepDisorders(t *testing.T) {
 			})
 		}, []string{"warn servers.proxy contoso"}},
 		"all servers with the proxy": {servers(func(s *fact.Server) { s.Proxy = "http://proxy:8080/" }), nil},
+		"one proxy, written in two ways": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, (*s)[0])
+				(*s)[0].Proxy, (*s)[1].Proxy, (*s)[1].Name = "http://Proxy:8080/", "http://proxy:8080", "EX2"
+			})
+		}, nil},
 		"proxy over https": {servers(func(s *fact.Server) { s.Proxy = "https://proxy" }),
 			[]string{"fail servers.proxy-form contoso"}},
 		"bound to a domain controller": {servers(func(s *fact.Server) { s.Pinned = []string{"dc1.contoso.com"} }),
@@ -161,6 +188,16 @@ func TestUpkeepDisorders(t *testing.T) {
 			[]string{"warn servers.stale-mitigation contoso"}},
 		"mitigation needed": {both(servers(func(s *fact.Server) { s.Mitigations = []string{"M2.1.0"} }),
 			built("15.2.2562.41")), []string{"warn servers.mitigation-files contoso", "warn servers.updates contoso"}},
+		"mitigation needed on the server that is behind": {both(func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, (*s)[0])
+				(*s)[1].Name, (*s)[1].Mitigations = "EX2", []string{"M2.1.0"}
+			})
+		}, twoBuilds), []string{"warn servers.mitigation-files contoso", "warn servers.same-build contoso",
+			"warn servers.updates contoso"}},
+		"workaround needed on one server": {both(twoBuilds,
+			override(fact.SettingOverride{Name: "DisableBlockSharedAndUserMailboxHeaders"})), []string{
+			"warn servers.mitigation-files contoso", "warn servers.same-build contoso", "warn servers.updates contoso"}},
 		"workaround left": {override(fact.SettingOverride{Name: "DisableBlockSharedAndUserMailboxHeaders"}),
 			[]string{"warn servers.stale-override contoso"}},
 		"workaround needed": {both(override(fact.SettingOverride{Name: "DisableBlockSharedAndUserMailboxHeaders"}),
@@ -183,6 +220,9 @@ func TestUpkeepDisorders(t *testing.T) {
 		"shifted times": {both(graph, built("15.2.2562.43")), []string{"fail servers.shifted-times contoso",
 			"warn servers.delegate-lookups contoso", "warn servers.updates contoso",
 			"warn servers.wrapped-messages contoso"}},
+		"shifted times, with the Graph route off": {both(override(fact.SettingOverride{Name: "g",
+			Section: desired.GraphSection, Parameters: []string{"Enabled=false"}}), built("15.2.2562.43")), []string{
+			"warn servers.updates contoso", "warn servers.wrapped-messages contoso"}},
 		"delegates": {both(graph, built("15.2.2562.49")), []string{"warn servers.delegate-lookups contoso",
 			"warn servers.updates contoso"}},
 		"no Windows authentication": {func(t *testing.T, f *fact.Set, _ *authority) {
@@ -218,6 +258,13 @@ func TestUpkeepDisorders(t *testing.T) {
 					{Name: "Other", ApplicationIdentifier: "other"}}
 			})
 		}, []string{"fail servers.partner-account contoso"}},
+
+		"partner application of one realm without account": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.PartnerApplications, f.Forests[0], func(p *[]fact.PartnerApplication) {
+				*p = append(*p, fact.PartnerApplication{Name: "Old", Realm: "contoso.com",
+					ApplicationIdentifier: (*p)[0].ApplicationIdentifier})
+			})
+		}, nil},
 
 		"server gone": {doors(func(d *fact.Door) { d.Gone, d.Err = true, link.ErrUnreachable }),
 			[]string{"fail servers.gone contoso"}},
@@ -264,6 +311,13 @@ func TestUpkeepDisorders(t *testing.T) {
 					Mail: served(ca.issue(t, leaf{cn: "EX2", selfSigned: true}))})
 			})
 		}, []string{"fail certificates.mail-each contoso"}},
+		"certificate for mail not valid yet": {func(t *testing.T, f *fact.Set, ca *authority) {
+			mailUntil(ca.issue(t, leaf{cn: "mail.contoso.com", from: today.AddDate(0, 0, 1)}))(t, f, ca)
+		}, []string{"fail certificates.mail-each contoso"}},
+		"certificates for mail ended alike": {func(t *testing.T, f *fact.Set, ca *authority) {
+			fact.MailDoors.Seed(f.Forests[0], nil, nil)
+			mailUntil(ca.issue(t, leaf{cn: "mail.contoso.com", to: today.AddDate(0, 0, -1)}))(t, f, ca)
+		}, nil},
 		"incomplete chain": {func(t *testing.T, f *fact.Set, ca *authority) {
 			below := ca.below(t, "Intermediate")
 			whole := below.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com",
@@ -301,18 +355,14 @@ func TestUpkeepDisorders(t *testing.T) {
 			fact.TransportServices.Seed(f.Forests[0], []fact.TransportService{{Name: "EX1", Certificate: "AB"},
 				{Name: "EDGE1", Certificate: "CD"}}, nil)
 		}), []string{"fail certificates.internal-mail contoso"}},
-		"federation certificate ended": {func(t *testing.T, f *fact.Set, ca *authority) {
-			ended := ca.issue(t, leaf{cn: "Federation", selfSigned: true, to: today.AddDate(0, 0, -1)}).Leaf
-			store("EX1", ended)(t, f, ca)
-			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ended)}},
-				nil)
-		}, []string{"fail certificates.federation contoso"}},
-		"federation certificate ends in 45 days": {func(t *testing.T, f *fact.Set, ca *authority) {
-			ends := ca.issue(t, leaf{cn: "Federation", selfSigned: true, to: today.AddDate(0, 0, 45)}).Leaf
-			store("EX1", ends)(t, f, ca)
-			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ends)}},
-				nil)
-		}, []string{"warn certificates.federation contoso"}},
+		"certificate of a server whose store is not read": {seed(func(f *fact.Set) {
+			fact.TransportServices.Seed(f.Forests[0], []fact.TransportService{{Name: "EDGE1", Certificate: "CD"}}, nil)
+		}), nil},
+		"federation certificate ends in 30 days": {federation(30), []string{"warn certificates.federation contoso"}},
+		"federation certificate ends in 29 days": {federation(29), []string{"fail certificates.federation contoso"}},
+		"federation certificate ends in 60 days": {federation(60), nil},
+		"federation certificate ended":           {federation(-1), []string{"fail certificates.federation contoso"}},
+		"federation certificate ends in 45 days": {federation(45), []string{"warn certificates.federation contoso"}},
 		"federation certificate gone": {seed(func(f *fact.Set) {
 			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: "AB"}}, nil)
 		}), []string{"fail certificates.federation-everywhere contoso"}},
@@ -324,6 +374,19 @@ func TestUpkeepDisorders(t *testing.T) {
 				{Name: "d", Type: "Partner", Enabled: true, CertificateName: "mail.contoso.com"}}, nil)
 		}), []string{"fail certificates.inbound-distinct tenant"}},
 
+		"two inbound connectors, one of them off": {seed(func(f *fact.Set) {
+			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{
+				{Name: "a", Type: "OnPremises", Enabled: true, CertificateName: "mail.contoso.com"},
+				{Name: "b", Type: "OnPremises", CertificateName: "mail.contoso.com"}}, nil)
+		}), nil},
+
+		"connector for Exchange Online alone": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.ReceiveConnectors, f.Forests[0], func(c *[]fact.ReceiveConnector) {
+				*c = append(*c, fact.ReceiveConnector{Identity: `EX1\Tenant`, Server: "EX1", Enabled: true,
+					Bindings: []string{"0.0.0.0:25"}, RemoteIPRanges: []string{"40.107.3.0-40.107.4.255"},
+					Capabilities: []string{"mail.protection.outlook.com:AcceptCloudServicesMail"}})
+			})
+		}, nil},
 		"connector for Exchange Online's addresses": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.ReceiveConnectors, f.Forests[0], func(c *[]fact.ReceiveConnector) {
 				*c = append(*c, fact.ReceiveConnector{Identity: `EX1\Relay`, Server: "EX1", Enabled: true,
@@ -339,6 +402,9 @@ func TestUpkeepDisorders(t *testing.T) {
 			[]string{"fail transport.receive-tls contoso"}},
 		"few connections": {receive(func(c *fact.ReceiveConnector) { c.PerSource, c.Rate = "5", "Unlimited" }),
 			[]string{"warn transport.receive-limits contoso"}},
+		"connections of the default": {receive(func(c *fact.ReceiveConnector) {
+			c.PerSource, c.Rate = "20", "Unlimited"
+		}), nil},
 		"limited rate": {receive(func(c *fact.ReceiveConnector) { c.PerSource, c.Rate = "20", "30" }),
 			[]string{"warn transport.receive-limits contoso"}},
 		"short headers": {receive(func(c *fact.ReceiveConnector) { c.MaxHeader = 32 << 10 }),
@@ -353,6 +419,9 @@ func TestUpkeepDisorders(t *testing.T) {
 		"other limits in the tenant": {seed(func(f *fact.Set) {
 			fact.OnlineTransport.Seed(f.Tenant, fact.TransportSettings{MaxSend: 100 << 20, MaxReceive: -1}, nil)
 		}), []string{"warn transport.size-limits contoso", "warn transport.size-limits fabrikam"}},
+		"limits per mailbox in the tenant": {seed(func(f *fact.Set) {
+			fact.OnlineTransport.Seed(f.Tenant, fact.TransportSettings{MaxSend: 35 << 20, MaxReceive: -1}, nil)
+		}), nil},
 		"small send connector": {cloud(func(c *fact.SendConnector) { c.MaxMessage = 10 << 20 }),
 			[]string{"warn transport.connector-size contoso"}},
 		"small receive connector": {receive(func(c *fact.ReceiveConnector) { c.MaxMessage = 10 << 20 }),
@@ -372,6 +441,13 @@ func TestUpkeepDisorders(t *testing.T) {
 					SmartHosts: []string{"relay.example"}})
 			})
 		}, []string{"warn transport.send-cost contoso"}},
+		"a way of one site": {func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[0].Enabled = true
+				*c = append(*c, fact.SendConnector{Name: "Relay", Enabled: true, Scoped: true, AddressSpaces: []string{"*"},
+					SmartHosts: []string{"relay.example"}})
+			})
+		}, nil},
 		"a reserve": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
 				(*c)[0].Enabled = true
@@ -390,6 +466,11 @@ func TestUpkeepDisorders(t *testing.T) {
 				[]fact.TransportService{{Name: "EX1", DNSServers: []string{"10.0.0.1"}},
 					{Name: "EX2"}}, nil)
 		}), []string{"warn transport.dns-servers contoso"}},
+		"one DNS, in another sequence": {seed(func(f *fact.Set) {
+			fact.TransportServices.Seed(f.Forests[0], []fact.TransportService{
+				{Name: "EX1", DNSServers: []string{"10.0.0.1", "10.0.0.2"}},
+				{Name: "EX2", DNSServers: []string{"10.0.0.2", "10.0.0.1"}}}, nil)
+		}), nil},
 		"mail waits": {seed(func(f *fact.Set) {
 			fact.Queues.Seed(f.Forests[0], []fact.Queue{{Identity: `EX1\5`, NextHop: "contoso.mail.onmicrosoft.com",
 				Status: "Retry", LastError: "454 4.7.5"}}, nil)
@@ -423,6 +504,26 @@ func TestUpkeepDisorders(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What stands before the host of a proxy may be a password: no report shows it, in whatever form it is written.
+func TestPasswordOfAProxy(t *testing.T) {
+	for _, proxy := range []string{"http://svc:hunter2@proxy:8080", "svc:hunter2@proxy:8080",
+		"http://svc:hunter2%@proxy:8080", "http://svc:x@hunter2@proxy:8080"} {
+		f, _ := healthy(t)
+		alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+			*s = append(*s, (*s)[0])
+			(*s)[1].Name, (*s)[1].Proxy = "EX2", proxy
+		})
+		got, report := outcome(t, f)
+		if want := []string{"fail servers.proxy-form contoso", "warn servers.proxy contoso"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v", proxy, got)
+		}
+		text, err := json.Marshal(report)
+		if err != nil || strings.Contains(string(text), "hunter2") || !strings.Contains(string(text), "@proxy:8080") {
+			t.Errorf("%s: %v: %s", proxy, err, text)
+		}
 	}
 }
 

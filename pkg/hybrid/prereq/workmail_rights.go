@@ -9,6 +9,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
@@ -308,7 +309,7 @@ var workMailRightsChecks = []Check{
 			}
 			if off != "" {
 				return check.Failed("send connector %s leads to WorkMail and is disabled", off).
-					FixWith("Set-SendConnector -Identity '" + strings.ReplaceAll(off, "'", "''") + "' -Enabled $true")
+					FixWith("Set-SendConnector -Identity " + exchange.Quote(off) + " -Enabled $true")
 			}
 			return check.Failed("no send connector of %s leads to awsapps.com", in.Forest.Name())
 		},
