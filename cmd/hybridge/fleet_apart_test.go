@@ -82,20 +82,15 @@ func TestFleetMembers(t *testing.T) {
 }
 
 func TestFleetCode(t *testing.T) {
-	failed := fleet.Deployment{ExitCode: exitFailed}
 	for _, test := range []struct {
 		r    fleet.Report
 		want int
 	}{
 		{fleet.Report{}, exitFine},
-		{fleet.Report{Summary: fleet.Summary{Failed: 1}, Deployments: []fleet.Deployment{{ExitCode: exitPending}}},
-			exitPending},
-		{fleet.Report{Summary: fleet.Summary{Failed: 2}, Deployments: []fleet.Deployment{{ExitCode: exitPending}, failed}},
-			exitFailed},
-		{fleet.Report{Summary: fleet.Summary{Failed: 1, Unknown: 1}, Deployments: []fleet.Deployment{failed}},
-			exitInconclusive},
-		{fleet.Report{Summary: fleet.Summary{Failed: 1, Missing: 1}, Deployments: []fleet.Deployment{failed}},
-			exitInconclusive},
+		{fleet.Report{Summary: fleet.Summary{Pending: 1}}, exitPending},
+		{fleet.Report{Summary: fleet.Summary{Failed: 1, Pending: 1}}, exitFailed},
+		{fleet.Report{Summary: fleet.Summary{Failed: 1, Unknown: 1}}, exitInconclusive},
+		{fleet.Report{Summary: fleet.Summary{Pending: 1, Missing: 1}}, exitInconclusive},
 		{fleet.Report{Unreadable: []fleet.Unreadable{{File: "x"}}}, exitInconclusive},
 	} {
 		if got := fleetCode(test.r); got != test.want {
