@@ -106,14 +106,14 @@ func TestPlanOfOneDomain(t *testing.T) {
 		t.Errorf("%v, %d notes", changeIDs(one), len(one.Notes))
 	}
 	d.options.Only = nil
-	for _, set := range []func(){
-		func() { d.options.Forests = []string{"contosso"} },
-		func() { d.options.Forests, d.options.Domains = nil, []string{"contoso.org"} },
-	} {
-		set()
-		if _, err := d.Plan(t.Context(), &events{}); !errors.Is(err, ErrNotInAnswers) ||
-			!strings.Contains(err.Error(), "there are") {
-			t.Errorf("%v", err)
+	for name, says := range map[string]string{"contosso": `did you mean "contoso"?`, "partner": "there are contoso, fabrikam"} {
+		d.options.Forests = []string{name}
+		if _, err := d.Plan(t.Context(), &events{}); !errors.Is(err, ErrNotInAnswers) || !strings.Contains(err.Error(), says) {
+			t.Errorf("forest %s: %v", name, err)
 		}
+	}
+	d.options.Forests, d.options.Domains = nil, []string{"example.org"}
+	if _, err := d.Plan(t.Context(), &events{}); !errors.Is(err, ErrNotInAnswers) || !strings.Contains(err.Error(), "there are") {
+		t.Errorf("domain: %v", err)
 	}
 }
