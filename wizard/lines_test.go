@@ -578,3 +578,62 @@ func TestLinesInterruptedWithASilentServer(t *testing.T) {
 		t.Errorf("%v, unfinished %t\n%s", err, l.unfinished(), on)
 	}
 }
+
+// A stop that was typed before a secret is asked for is no mere Enter.
+func TestLinesStopBeforeASecret(t *testing.T) {
+	engine := newFake()
+	engine.asksInApply = true
+	on := newTypist(t.Context().Done(), "2", "", "3", "y", "s", "Hunter2 q?", leaves)
+	out, err := linesOn(t, on, 80, valid, engine, Options{})
+	if !errors.Is(err, ErrLeft) || engine.given != "Hunter2 q?" ||
+		!strings.Contains(out, "You stopped it; the next plan has the rest.") {
+		t.Errorf("%v, given %q\n%s", err, engine.given, out)
+	}
+}
+
+// What another program decides is what the next stage runs with.
+func TestLinesRunWithTheAnswersOfTheFile(t *testing.T) {
+	other := strings.Replace(valid, "organization: Contoso", "organization: Fabrikam", 1)
+	invalid := strings.Replace(valid, "organization: Contoso", "organization: ''", 1)
+	for name, c := range map[string]struct {
+		after, file, want string
+		typed             []string
+	}{
+		"theirs are taken": {"Adatum\n", other, "Fabrikam", []string{"7", "1", "Adatum", "", "", "1", "n", leaves}},
+		"theirs lack one": {"What next? Enter: plan. ? reads all choices.\nNumber [2]: 1\n", invalid, "Adatum",
+			[]string{"1", "1", "Adatum", "1", leaves}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := newFake()
+			engine.checks = engine.checks[:1]
+			on := newTypist(t.Context().Done(), c.typed...)
+			on.sees = func(out string) {
+				if strings.HasSuffix(out, c.after) {
+					_ = os.WriteFile("answers.yaml", []byte(c.file), 0o600)
+					on.sees = nil
+				}
+			}
+			var with []string
+			out, err := linesOn(t, on, 80, valid, engine, Options{
+				Open: func(_ context.Context, a answers.Answers, p Person) (stage.Engine, error) {
+					engine.person = p
+					with = append(with, a.Organization)
+					return engine, nil
+				}})
+			if !errors.Is(err, ErrLeft) || len(with) == 0 || with[len(with)-1] != c.want {
+				t.Errorf("%v, opened with %q\n%s", err, with, out)
+			}
+		})
+	}
+}
+
+// A search finds what the width of the terminal breaks or cuts.
+func TestLinesSearchAcrossLines(t *testing.T) {
+	engine := newFake()
+	engine.checks[0].Summary = msg.Plain("dc1.contoso.com answers " + strings.Repeat("and again ", 20) + "at last")
+	out, err := typedLines(t, 40, valid, engine, "1", "5", "3", "sign in with a name that is not their primary SMTP",
+		"3", "again at last", "7", leaves)
+	if !errors.Is(err, ErrLeft) || strings.Count(out, "1 result found.") != 2 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
