@@ -37,6 +37,8 @@ type lines struct {
 
 	coming chan typedLine // the line that is being typed; nil when none is waited for
 	early  []string       // typed before they were asked for
+
+	basis string // the answers that the plan was made from
 }
 
 // typedLine is a line of the person, or why there is none.
@@ -700,7 +702,11 @@ func (l *lines) under(heading string, s screen) (any, error) {
 			if l.coming = nil; got.err != nil { // the next question says so
 				ended := make(chan typedLine, 1)
 				ended <- got
-				l.coming, apply = ended, nil
+				l.coming = ended
+				if paused, _ := apply.gate.state(); paused { // it could not be told to go on
+					l.steer(apply, "s")
+				}
+				apply = nil
 				continue
 			}
 			l.steer(apply, strings.TrimSpace(clean(got.text)))

@@ -38,6 +38,8 @@ type typist struct {
 	sees  func(out string) // called before each line is typed
 }
 
+const endOfInput = "\x04" // as what is typed: Ctrl-D
+
 func newTypist(done <-chan struct{}, typed ...string) *typist {
 	return &typist{lines: typed, asked: make(chan struct{}, 1), done: done}
 }
@@ -63,7 +65,7 @@ func (t *typist) next() (line string, ended, now bool) {
 	if len(t.urges) > 0 && strings.Contains(t.out.String(), t.urges[0][0]) {
 		line = t.urges[0][1] + "\n"
 		t.urges = t.urges[1:]
-		return line, false, true
+		return line, line == endOfInput+"\n", true
 	}
 	if b := t.out.Bytes(); len(b) == 0 || b[len(b)-1] == '\n' {
 		return "", false, false // nothing is asked
@@ -634,6 +636,36 @@ func TestLinesSearchAcrossLines(t *testing.T) {
 	out, err := typedLines(t, 40, valid, engine, "1", "5", "3", "sign in with a name that is not their primary SMTP",
 		"3", "again at last", "7", leaves)
 	if !errors.Is(err, ErrLeft) || strings.Count(out, "1 result found.") != 2 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A pause does not outlive the input: without it, nothing could go on.
+func TestLinesPausedAtTheEndOfTheInput(t *testing.T) {
+	engine := newFake()
+	begins := make(chan struct{})
+	engine.begins = begins
+	on := newTypist(t.Context().Done(), "2", "", "3", "y")
+	on.urges = [][2]string{{"While it runs", "p"}, {"Paused: nothing more begins", endOfInput}}
+	go func() {
+		for !strings.Contains(on.String(), "Paused: nothing more begins") {
+			time.Sleep(time.Millisecond)
+		}
+		close(begins)
+	}()
+	out, err := linesOn(t, on, 80, valid, engine, Options{})
+	if !errors.Is(err, ErrLeft) || !strings.Contains(out, "You stopped it; the next plan has the rest.") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A plan of other answers is neither applied nor saved.
+func TestLinesPlanOfOtherAnswers(t *testing.T) {
+	engine := newFake()
+	engine.apply = nil
+	out, err := typedLines(t, 80, valid, engine, "2", "", "7", "1", "Adatum", "", "", "3", "6", "2", "", "6", "1", "11")
+	if !errors.Is(err, ErrLeft) || strings.Contains(out, "Apply it?") ||
+		strings.Count(out, "plan first") != 2 || strings.Count(out, "The plan is saved") != 1 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
