@@ -669,3 +669,35 @@ func TestLinesPlanOfOtherAnswers(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// Of many changes that are all made, none is read again. A run is never said to have had nothing to do.
+func TestLinesLongPlanWholeOrStopped(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		engine := newFake()
+		engine.apply = nil
+		for i := range 20 {
+			c := engine.plan.Changes[0]
+			c.ID = fmt.Sprintf("onprem/contoso/IntraOrganizationConnector/%d", i)
+			engine.plan.Changes = append(engine.plan.Changes, c)
+			engine.apply = append(engine.apply, apply.Outcome{ID: c.ID, Action: c.Action, Status: apply.Done})
+		}
+		begins := make(chan struct{})
+		engine.begins = begins
+		want := "Run r1: 20 done"
+		on := newTypist(t.Context().Done(), "2", "n", "", "3", "y", leaves)
+		if stops {
+			want = "Run r1: 0 done, 0 failed, 0 skipped, 20 pending"
+			on.urges = [][2]string{{"While it runs", "s"}}
+		}
+		go func() {
+			for stops && !strings.Contains(on.String(), "Stopping:") {
+				time.Sleep(time.Millisecond)
+			}
+			close(begins)
+		}()
+		out, _ := linesOn(t, on, 80, valid, engine, Options{})
+		if strings.Contains(out, "Nothing to do") || !strings.Contains(out, want) {
+			t.Errorf("stops %t:\n%s", stops, out)
+		}
+	}
+}
