@@ -201,7 +201,9 @@ func (o Options) backward(c change.Change, k *change.Kind, t trace) func([]chang
 					return prepared{note: noteGone}, nil
 				}
 				p, err := o.setBack(c, k, before.Identity, t, live)
-				if t.first != nil && t.first.Before == nil {
+				// Only an aspect can be made where something is: it goes with its object.
+				aspect := t.end != nil && t.end.Status == Done
+				if t.first != nil && t.first.Before == nil && !aspect {
 					what := fmt.Sprintf("%s %q stays: the run may have made it", c.Kind, before.Name)
 					p.conflict = errors.Join(p.conflict, conflict(what))
 				}
