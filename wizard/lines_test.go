@@ -670,7 +670,8 @@ func TestLinesPlanOfOtherAnswers(t *testing.T) {
 	}
 }
 
-// Of many changes that are all made, none is read again. A run is never said to have had nothing to do.
+// Of many changes that are all made, none is read again. A run is never said to have had nothing to
+// do.
 func TestLinesLongPlanWholeOrStopped(t *testing.T) {
 	for _, stops := range []bool{false, true} {
 		engine := newFake()

@@ -360,7 +360,8 @@ func (p *past) traces() map[string]trace {
 			t.removed = true
 		case eventEnd:
 			t.end, t.carried = r, t.carried || r.Status == Done
-			t.refused = t.refused || r.Refused && t.first == nil && !t.removed && t.begin != nil && r.Live == t.begin.Live
+			t.refused = t.refused || r.Refused && t.first == nil && !t.removed && t.begin != nil &&
+				r.Live == t.begin.Live
 		case eventUndone:
 			t = trace{}
 		default:

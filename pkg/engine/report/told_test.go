@@ -22,8 +22,8 @@ func TestTold(t *testing.T) {
 		{"next: fix these failures, then look again with: hybridge check --only 'a.b,c.d' -f " + path,
 			"next: fix these failures, then look again with:\n" +
 				"      hybridge check --only 'a.b,c.d' -f " + path},
-		{"next: fix these failures, then look again with: hybridge check -f '/home/administrator/exchange of the  year/" +
-			"a.yaml', on a terminal that is wide",
+		{"next: fix these failures, then look again with: hybridge check -f " +
+			"'/home/administrator/exchange of the  year/a.yaml', on a terminal that is wide",
 			"next: fix these failures, then look again with:\n" +
 				"      hybridge check -f '/home/administrator/exchange of the  year/a.yaml', on a\n" +
 				"      terminal that is wide"},
