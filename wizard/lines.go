@@ -37,6 +37,8 @@ type lines struct {
 
 	coming chan typedLine // the line that is being typed; nil when none is waited for
 	early  []string       // typed before they were asked for
+
+	basis string // the answers that the plan was made from
 }
 
 // typedLine is a line of the person, or why there is none.
@@ -116,6 +118,9 @@ func (l *lines) wrapped(line string) {
 
 // ask prints a prompt and reads a line; hidden does not show what is typed.
 func (l *lines) ask(prompt string, hidden bool) (string, error) {
+	if l.ctx.Err() != nil { // a terminal whose echo is turned off now stays so
+		return "", l.ctx.Err()
+	}
 	show := func(prompt string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -125,9 +130,14 @@ func (l *lines) ask(prompt string, hidden bool) (string, error) {
 		show(l.words("Press Enter first; what you type then is not shown."))
 		select {
 		case got := <-l.coming:
-			if l.coming = nil; got.err != nil {
+			l.coming = nil
+			switch {
+			case errors.Is(got.err, io.EOF):
+				return "", errEnd
+			case got.err != nil:
 				return "", got.err
 			}
+			l.early = append(l.early, strings.TrimSpace(clean(got.text)))
 		case <-l.ctx.Done():
 			return "", l.ctx.Err()
 		}
@@ -692,7 +702,11 @@ func (l *lines) under(heading string, s screen) (any, error) {
 			if l.coming = nil; got.err != nil { // the next question says so
 				ended := make(chan typedLine, 1)
 				ended <- got
-				l.coming, apply = ended, nil
+				l.coming = ended
+				if paused, _ := apply.gate.state(); paused { // it could not be told to go on
+					l.steer(apply, "s")
+				}
+				apply = nil
 				continue
 			}
 			l.steer(apply, strings.TrimSpace(clean(got.text)))
@@ -710,7 +724,14 @@ func (l *lines) under(heading string, s screen) (any, error) {
 				l.tell("! %s", msg.Message)
 				l.tell("The code is valid until %s. Ctrl-C stops.", msg.Until.Local().Format("15:04"))
 			case asked:
+				before := len(l.early)
 				typed, err := l.ask(l.words("The %s:", clean(msg.label)), true)
+				for _, text := range l.early[before:] { // the line that was pending; it may be any text
+					if apply != nil && (strings.EqualFold(text, "p") || strings.EqualFold(text, "s")) {
+						l.steer(apply, text)
+					}
+				}
+				l.early = l.early[:before]
 				if err == nil && typed == "" {
 					err = errNotGiven
 				}
@@ -722,7 +743,7 @@ func (l *lines) under(heading string, s screen) (any, error) {
 				if err := l.decide(msg.saved); err != nil {
 					return nil, err
 				}
-				if msg.saved.stops() { // it was not begun
+				if msg.saved.stops() || msg.saved.invalid != nil { // it was not begun
 					return l.under(heading, s)
 				}
 				return msg.result, msg.err
@@ -776,7 +797,14 @@ func (l *lines) decide(s saved) error {
 	if s.err != nil {
 		l.tell("%s", s.err.Error())
 	}
-	return s.invalid
+	if s.document == nil {
+		return nil
+	}
+	// What runs next runs with these answers.
+	if err := l.valid(); err != nil && !l.model.screen.about().draft {
+		return l.complete()
+	}
+	return nil
 }
 
 // watch names the call that has no answer: after a second, then at growing intervals.

@@ -23,7 +23,7 @@ func (l *lines) plan() (next string, err error) {
 	case err != nil || p == nil:
 		return toCheck, l.failed(err)
 	}
-	l.outcome.Plan, l.spent = p, false
+	l.outcome.Plan, l.spent, l.basis = p, false, string(l.model.document.Bytes())
 	if len(p.Changes) <= unfolded {
 		l.document(*p)
 	} else {
@@ -66,9 +66,18 @@ func (l *lines) leaveOut(p change.Plan) ([]int, error) {
 	return l.numbers(l.words("Leave out, by number (Enter: none):"), len(p.Changes))
 }
 
+// current reports whether there is a plan that is not applied. A plan of other answers is none.
+func (l *lines) current() bool {
+	if l.outcome.Plan != nil && l.basis != string(l.model.document.Bytes()) {
+		l.tell("The answers have changed since the plan was made.")
+		l.outcome.Plan = nil
+	}
+	return l.outcome.Plan != nil && !l.spent
+}
+
 // keep saves the plan, or writes it as scripts.
 func (l *lines) keep() (next string, err error) {
-	if l.outcome.Plan == nil || l.spent || len(l.outcome.Plan.Changes) == 0 {
+	if !l.current() || len(l.outcome.Plan.Changes) == 0 {
 		l.tell("There is no plan that is not applied yet: plan first.")
 		return toPlan, nil
 	}
@@ -99,7 +108,7 @@ func (l *lines) keep() (next string, err error) {
 }
 
 func (l *lines) apply() (next string, err error) {
-	if l.outcome.Plan == nil || l.spent {
+	if !l.current() {
 		l.tell("There is no plan that is not applied yet: plan first.")
 		return toPlan, nil
 	}
@@ -110,6 +119,9 @@ func (l *lines) apply() (next string, err error) {
 		return toApply, l.failed(err)
 	}
 	s.checks = result[check.Report](v)
+	if !l.current() { // by another program
+		return toPlan, nil
+	}
 	p := l.outcome.Plan
 	l.tell("Apply this plan? %s", l.planned(p.Summary))
 	if objections := s.objections(); len(objections) > 0 {

@@ -17,9 +17,10 @@ import (
 // read, then how many there are. All have a number, by which a person reads, repeats and
 // acknowledges them.
 const (
-	firstResults = 10 // that are read after the checks
-	pageResults  = 20 // that are read until the person wants more
-	linesResult  = 20 // of 80 columns that are read of one
+	firstResults = 10      // that are read after the checks
+	pageResults  = 20      // that are read until the person wants more
+	linesResult  = 20      // of 80 columns that are read of one
+	unbroken     = 1 << 20 // columns, in which no text is broken
 )
 
 func (l *lines) check() (next string, err error) {
@@ -186,7 +187,10 @@ func (l *lines) search(results []check.Result) error {
 	}
 	found := 0
 	for i, r := range results {
-		if !strings.Contains(strings.ToLower(strings.Join(l.blocks(l.width, r.Block()), " ")), strings.ToLower(text)) {
+		block := r.Block() // as it is without a terminal that breaks and cuts it
+		block.Details = append(block.Details, report.Paragraph{Text: block.Summary})
+		whole := strings.Join(l.blocks(unbroken, block), " ")
+		if !strings.Contains(strings.ToLower(whole), strings.ToLower(text)) {
 			continue
 		}
 		if found > 0 && found%pageResults == 0 {

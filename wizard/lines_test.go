@@ -38,6 +38,8 @@ type typist struct {
 	sees  func(out string) // called before each line is typed
 }
 
+const endOfInput = "\x04" // as what is typed: Ctrl-D
+
 func newTypist(done <-chan struct{}, typed ...string) *typist {
 	return &typist{lines: typed, asked: make(chan struct{}, 1), done: done}
 }
@@ -63,7 +65,7 @@ func (t *typist) next() (line string, ended, now bool) {
 	if len(t.urges) > 0 && strings.Contains(t.out.String(), t.urges[0][0]) {
 		line = t.urges[0][1] + "\n"
 		t.urges = t.urges[1:]
-		return line, false, true
+		return line, line == endOfInput+"\n", true
 	}
 	if b := t.out.Bytes(); len(b) == 0 || b[len(b)-1] == '\n' {
 		return "", false, false // nothing is asked
@@ -576,5 +578,127 @@ func TestLinesInterruptedWithASilentServer(t *testing.T) {
 	l.parting = 50 * time.Millisecond
 	if err := l.walk(); !errors.Is(err, context.Canceled) || !l.unfinished() {
 		t.Errorf("%v, unfinished %t\n%s", err, l.unfinished(), on)
+	}
+}
+
+// A stop that was typed before a secret is asked for is no mere Enter.
+func TestLinesStopBeforeASecret(t *testing.T) {
+	engine := newFake()
+	engine.asksInApply = true
+	on := newTypist(t.Context().Done(), "2", "", "3", "y", "s", "Hunter2 q?", leaves)
+	out, err := linesOn(t, on, 80, valid, engine, Options{})
+	if !errors.Is(err, ErrLeft) || engine.given != "Hunter2 q?" ||
+		!strings.Contains(out, "You stopped it; the next plan has the rest.") {
+		t.Errorf("%v, given %q\n%s", err, engine.given, out)
+	}
+}
+
+// What another program decides is what the next stage runs with.
+func TestLinesRunWithTheAnswersOfTheFile(t *testing.T) {
+	other := strings.Replace(valid, "organization: Contoso", "organization: Fabrikam", 1)
+	invalid := strings.Replace(valid, "organization: Contoso", "organization: ''", 1)
+	for name, c := range map[string]struct {
+		after, file, want string
+		typed             []string
+	}{
+		"theirs are taken": {"Adatum\n", other, "Fabrikam", []string{"7", "1", "Adatum", "", "", "1", "n", leaves}},
+		"theirs lack one": {"What next? Enter: plan. ? reads all choices.\nNumber [2]: 1\n", invalid, "Adatum",
+			[]string{"1", "1", "Adatum", "1", leaves}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := newFake()
+			engine.checks = engine.checks[:1]
+			on := newTypist(t.Context().Done(), c.typed...)
+			on.sees = func(out string) {
+				if strings.HasSuffix(out, c.after) {
+					_ = os.WriteFile("answers.yaml", []byte(c.file), 0o600)
+					on.sees = nil
+				}
+			}
+			var with []string
+			out, err := linesOn(t, on, 80, valid, engine, Options{
+				Open: func(_ context.Context, a answers.Answers, p Person) (stage.Engine, error) {
+					engine.person = p
+					with = append(with, a.Organization)
+					return engine, nil
+				}})
+			if !errors.Is(err, ErrLeft) || len(with) == 0 || with[len(with)-1] != c.want {
+				t.Errorf("%v, opened with %q\n%s", err, with, out)
+			}
+		})
+	}
+}
+
+// A search finds what the width of the terminal breaks or cuts.
+func TestLinesSearchAcrossLines(t *testing.T) {
+	engine := newFake()
+	engine.checks[0].Summary = msg.Plain("dc1.contoso.com answers " + strings.Repeat("and again ", 20) + "at last")
+	out, err := typedLines(t, 40, valid, engine, "1", "5", "3", "sign in with a name that is not their primary SMTP",
+		"3", "again at last", "7", leaves)
+	if !errors.Is(err, ErrLeft) || strings.Count(out, "1 result found.") != 2 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A pause does not outlive the input: without it, nothing could go on.
+func TestLinesPausedAtTheEndOfTheInput(t *testing.T) {
+	engine := newFake()
+	begins := make(chan struct{})
+	engine.begins = begins
+	on := newTypist(t.Context().Done(), "2", "", "3", "y")
+	on.urges = [][2]string{{"While it runs", "p"}, {"Paused: nothing more begins", endOfInput}}
+	go func() {
+		for !strings.Contains(on.String(), "Paused: nothing more begins") {
+			time.Sleep(time.Millisecond)
+		}
+		close(begins)
+	}()
+	out, err := linesOn(t, on, 80, valid, engine, Options{})
+	if !errors.Is(err, ErrLeft) || !strings.Contains(out, "You stopped it; the next plan has the rest.") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A plan of other answers is neither applied nor saved.
+func TestLinesPlanOfOtherAnswers(t *testing.T) {
+	engine := newFake()
+	engine.apply = nil
+	out, err := typedLines(t, 80, valid, engine, "2", "", "7", "1", "Adatum", "", "", "3", "6", "2", "", "6", "1", "11")
+	if !errors.Is(err, ErrLeft) || strings.Contains(out, "Apply it?") ||
+		strings.Count(out, "plan first") != 2 || strings.Count(out, "The plan is saved") != 1 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// Of many changes that are all made, none is read again. A run is never said to have had nothing to
+// do.
+func TestLinesLongPlanWholeOrStopped(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		engine := newFake()
+		engine.apply = nil
+		for i := range 20 {
+			c := engine.plan.Changes[0]
+			c.ID = fmt.Sprintf("onprem/contoso/IntraOrganizationConnector/%d", i)
+			engine.plan.Changes = append(engine.plan.Changes, c)
+			engine.apply = append(engine.apply, apply.Outcome{ID: c.ID, Action: c.Action, Status: apply.Done})
+		}
+		begins := make(chan struct{})
+		engine.begins = begins
+		want := "Run r1: 20 done"
+		on := newTypist(t.Context().Done(), "2", "n", "", "3", "y", leaves)
+		if stops {
+			want = "Run r1: 0 done, 0 failed, 0 skipped, 20 pending"
+			on.urges = [][2]string{{"While it runs", "s"}}
+		}
+		go func() {
+			for stops && !strings.Contains(on.String(), "Stopping:") {
+				time.Sleep(time.Millisecond)
+			}
+			close(begins)
+		}()
+		out, _ := linesOn(t, on, 80, valid, engine, Options{})
+		if strings.Contains(out, "Nothing to do") || !strings.Contains(out, want) {
+			t.Errorf("stops %t:\n%s", stops, out)
+		}
 	}
 }

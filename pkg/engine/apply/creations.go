@@ -117,10 +117,7 @@ func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, erro
 				if p.Write != change.Merge || slices.Contains(c.Restores, name) {
 					continue
 				}
-				var was any
-				if t.begin.Before != nil {
-					was = t.begin.Before.Properties[name]
-				}
+				was := t.was(name, p)
 				_, unknown := was.(change.Unreadable) // any element may have been there
 				if added := p.Added(wrote[name], was); len(added) > 0 && !unknown {
 					out = append(out, Addition{c.ID, c.Target, name, added, run.head.Places})

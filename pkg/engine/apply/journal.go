@@ -304,11 +304,33 @@ type trace struct {
 	removed bool // of a replacement, and not made anew
 	// refused: nothing of it was ever written. What stands there now is the work of others.
 	refused bool
-	doubt   bool // an earlier beginning may have written something
-	carried bool // out, at some time
+	first   *record // the first of several beginnings that may have written something; else nil
+	carried bool    // out, at some time
 }
 
 func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.end.Status == Skipped) }
+
+// was is what a property was before the run. An element of a list that an earlier beginning of the
+// change put in was not there.
+func (t trace) was(name string, p change.Property) any {
+	before := func(r *record) any {
+		if r.Before == nil {
+			return nil
+		}
+		return r.Before.Properties[name]
+	}
+	was := before(t.begin)
+	if t.first == nil || p.Write != change.Merge {
+		return was
+	}
+	earlier := before(t.first)
+	for _, value := range []any{was, earlier} {
+		if _, unknown := value.(change.Unreadable); unknown {
+			return value
+		}
+	}
+	return p.Without(was, p.Added(t.first.Want[name], earlier))
+}
 
 // wrote reports that something was written, or may have been.
 func (t trace) wrote() bool { return t.begin != nil && !t.refused }
@@ -329,13 +351,17 @@ func (p *past) traces() map[string]trace {
 		t := m[r.Change]
 		switch r.Record {
 		case eventBegin:
-			t = trace{begin: r, removed: t.removed, carried: t.carried,
-				doubt: t.doubt || t.begin != nil && !t.refused}
+			first := t.first
+			if first == nil && t.wrote() {
+				first = t.begin
+			}
+			t = trace{begin: r, removed: t.removed, carried: t.carried, first: first}
 		case eventRemoved:
 			t.removed = true
 		case eventEnd:
 			t.end, t.carried = r, t.carried || r.Status == Done
-			t.refused = t.refused || r.Refused && !t.doubt && !t.removed && t.begin != nil && r.Live == t.begin.Live
+			t.refused = t.refused || r.Refused && t.first == nil && !t.removed && t.begin != nil &&
+				r.Live == t.begin.Live
 		case eventUndone:
 			t = trace{}
 		default:

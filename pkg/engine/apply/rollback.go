@@ -200,7 +200,14 @@ func (o Options) backward(c change.Change, k *change.Kind, t trace) func([]chang
 				if byIdentity(live, before.Identity) == nil {
 					return prepared{note: noteGone}, nil
 				}
-				return o.setBack(c, k, before.Identity, want, before, live)
+				p, err := o.setBack(c, k, before.Identity, t, live)
+				// Only an aspect can be made where something is: it goes with its object.
+				aspect := t.end != nil && t.end.Status == Done
+				if t.first != nil && t.first.Before == nil && !aspect {
+					what := fmt.Sprintf("%s %q stays: the run may have made it", c.Kind, before.Name)
+					p.conflict = errors.Join(p.conflict, conflict(what))
+				}
+				return p, err
 			}
 			p, err := unmake(c, k, want, after, live)
 			if k.Undo != nil && len(p.commands) > 0 && !slices.Contains(o.Accept, k.Undo.ID) {
@@ -209,7 +216,7 @@ func (o Options) backward(c change.Change, k *change.Kind, t trace) func([]chang
 			}
 			return p, err
 		case change.Update:
-			p, err := o.setBack(c, k, c.Identity, want, before, live)
+			p, err := o.setBack(c, k, c.Identity, t, live)
 			if errors.Is(err, change.ErrOneWay) {
 				return prepared{note: msg.Of("not undone: %s", err.Error())}, nil
 			}
@@ -281,9 +288,9 @@ func unmake(
 // setBack restores the old values of the properties that the run wrote, where they still have the
 // values of the run.
 func (o Options) setBack(
-	c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live,
+	c change.Change, k *change.Kind, identity string, t trace, live []change.Live,
 ) (prepared, error) {
-	object := byIdentity(live, identity)
+	want, object := t.begin.Want, byIdentity(live, identity)
 	if object == nil {
 		return prepared{conflict: conflict(fmt.Sprintf("%s %q is not there any more", c.Kind, c.Name))}, nil
 	}
@@ -300,10 +307,7 @@ func (o Options) setBack(
 			secrets[name] = want[name]
 			continue
 		}
-		var was any
-		if before != nil {
-			was = before.Properties[name]
-		}
+		was := t.was(name, property)
 		if u, unreadable := now.(change.Unreadable); unreadable {
 			moved = append(moved, fmt.Sprintf("%s cannot be read: %s", name, u.Reason))
 			continue

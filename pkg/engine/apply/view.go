@@ -12,7 +12,7 @@ import (
 // View shows what became of each change of a run, and where its journal is.
 func (r Report) View() report.View {
 	v := report.View{Name: "apply", Title: msg.Of("Apply")}
-	if len(r.Changes) == 0 {
+	if len(r.Changes) == 0 && r.RunID == "" {
 		v.Blocks = []report.Block{report.Paragraph{Text: msg.Of("Nothing to do.")}}
 		return v
 	}

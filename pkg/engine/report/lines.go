@@ -59,7 +59,7 @@ type page struct {
 
 func newPage(s Style) *page {
 	cut := s.Width > 0 // in a pipe or a file, people search
-	s.Width = max(cmp.Or(s.Width, 100), 40)
+	s.Width = max(cmp.Or(s.Width, 100), 32)
 	return &page{Style: s, cut: cut}
 }
 

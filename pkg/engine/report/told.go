@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
 
 // Told breaks a message (an error, a warning, the next step) into lines of at most width columns. It
 // indents them as far as the label of the message ("error: ") takes. A word and a command line stay
@@ -23,9 +27,31 @@ func Told(text string, width int) string {
 			margin, text, hang = label, rest, strings.Repeat(" ", wide)
 		}
 		room := width - cells.StringWidth(hang)
-		lines[i] = margin + strings.Join(fill(together(strings.Fields(text), room), room, inChinese), "\n"+hang)
+		lines[i] = margin + strings.Join(fill(together(words(text), room), room, inChinese), "\n"+hang)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// words are those of a text. What a command line quotes is one word, with all its blanks: it is
+// copied.
+func words(text string) []string {
+	var out []string
+	for text = strings.TrimSpace(text); text != ""; text = strings.TrimSpace(text) {
+		from := 0
+		if quote := text[0]; (quote == '\'' || quote == '"') && slices.Contains(out, "hybridge") {
+			for at := 1; at < len(text) && from == 0; at++ {
+				if text[at] == quote && (at+1 == len(text) || strings.IndexByte(" .,:;?", text[at+1]) >= 0) {
+					from = at
+				}
+			}
+		}
+		end := strings.IndexFunc(text[from:], unicode.IsSpace)
+		if end < 0 {
+			end = len(text) - from
+		}
+		out, text = append(out, text[:from+end]), text[from+end:]
+	}
+	return out
 }
 
 // together joins the words of each command line of hybridge. Where its end is not clear, it takes the

@@ -22,6 +22,11 @@ func TestTold(t *testing.T) {
 		{"next: fix these failures, then look again with: hybridge check --only 'a.b,c.d' -f " + path,
 			"next: fix these failures, then look again with:\n" +
 				"      hybridge check --only 'a.b,c.d' -f " + path},
+		{"next: fix these failures, then look again with: hybridge check -f " +
+			"'/home/administrator/exchange of the  year/a.yaml', on a terminal that is wide",
+			"next: fix these failures, then look again with:\n" +
+				"      hybridge check -f '/home/administrator/exchange of the  year/a.yaml', on a\n" +
+				"      terminal that is wide"},
 		{"hint: hybridge help checks lists the ids of checks, hybridge plan those of changes that it makes",
 			"hint: hybridge help checks lists the ids of checks,\n" +
 				"      hybridge plan those of changes that it makes"},
